@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use crate::{ModelId, ProviderId, TokenLogprob, Usage};
+use crate::{Attempt, ModelId, ProviderId, TokenLogprob, Usage};
 
 /// One step of a generation. A stream is any of these, then exactly one [`Event::Finish`] or one
 /// error, then nothing.
@@ -70,6 +70,21 @@ pub struct Notice {
     pub kind: NoticeKind,
     /// One line.
     pub message: String,
+    /// The try that failed, for [`NoticeKind::Retry`] and [`NoticeKind::Fallback`].
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub attempt: Option<Attempt>,
+}
+
+impl Notice {
+    /// A notice that is about no attempt.
+    pub fn new(kind: NoticeKind, message: impl Into<String>) -> Self {
+        Self { kind, message: message.into(), attempt: None }
+    }
+
+    /// A notice about a try that failed.
+    pub fn failed(kind: NoticeKind, message: impl Into<String>, attempt: Attempt) -> Self {
+        Self { kind, message: message.into(), attempt: Some(attempt) }
+    }
 }
 
 /// Why a generation ended.

@@ -22,8 +22,10 @@ mod id;
 mod message;
 mod options;
 mod provider;
+mod reasoning;
 mod request;
 mod response;
+mod stop;
 
 pub use capabilities::{Capabilities, Capability};
 pub use event::{Event, Finish, FinishReason, Notice, NoticeKind, Timings};
@@ -31,5 +33,7 @@ pub use id::{InvalidId, ModelId, ProviderId};
 pub use message::{Message, Role};
 pub use options::{GenerationOptions, InvalidOption, Think};
 pub use provider::{Health, HealthState, ProviderInfo, Quota};
+pub use reasoning::{ReasoningSplitter, Segment, THINK_CLOSE, THINK_OPEN};
 pub use request::{InvalidRequest, Prompt, Request};
 pub use response::{Attempt, Response, TokenLogprob, TopLogprob, Usage};
+pub use stop::{StopMatcher, Stopped};

@@ -106,12 +106,23 @@ impl Response {
             Event::Reasoning(delta) => self.reasoning.push_str(&delta),
             Event::Text(delta) => self.text.push_str(&delta),
             Event::Token(token) => self.tokens.push(token),
-            Event::Notice(notice) => self.notices.push(notice),
+            Event::Notice(notice) => {
+                self.attempts.extend(notice.attempt.clone());
+                self.notices.push(notice);
+            }
             Event::Usage(usage) => self.usage = usage,
             Event::Finish(finish) => {
                 self.finish_reason = Some(finish.reason);
                 self.timings = finish.timings;
+                self.close_attempts();
             }
+        }
+    }
+
+    /// After failed attempts the one that answered is listed too.
+    fn close_attempts(&mut self) {
+        if let (false, Some(provider)) = (self.attempts.is_empty(), &self.served_by) {
+            self.attempts.push(Attempt { provider: provider.clone(), error: None });
         }
     }
 
@@ -124,7 +135,7 @@ impl Response {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::Finish;
+    use crate::{Finish, NoticeKind};
 
     #[test]
     fn folding_keeps_text_and_reasoning_apart() {
@@ -139,6 +150,23 @@ mod tests {
         }
         assert_eq!((response.text.as_str(), response.reasoning.as_str()), ("ab", "hm"));
         assert_eq!(response.finish_reason, Some(FinishReason::Length));
+    }
+
+    #[test]
+    fn a_fallback_leaves_its_trace() {
+        let [first, second] = ["first", "second"].map(|name| ProviderId::new(name).unwrap());
+        let failed = Attempt { provider: first.clone(), error: Some("quota".into()) };
+        let mut response = Response::default();
+        for event in [
+            Event::Started { provider: first, model: None },
+            Event::Notice(Notice::failed(NoticeKind::Fallback, "next", failed.clone())),
+            Event::Started { provider: second.clone(), model: None },
+            Event::Finish(Finish::new(FinishReason::Stop)),
+        ] {
+            response.absorb(event);
+        }
+        assert_eq!(response.served_by.as_ref(), Some(&second));
+        assert_eq!(response.attempts, [failed, Attempt { provider: second, error: None }]);
     }
 
     #[test]

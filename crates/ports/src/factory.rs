@@ -9,7 +9,7 @@ use domain::ProviderId;
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 
-use crate::{Error, ErrorKind, Secret, SecretRef, TextGenerator};
+use crate::{Error, ErrorKind, Evaluator, Secret, SecretRef, TextGenerator};
 
 /// A key that a kind of provider takes in its configuration.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -153,4 +153,20 @@ pub trait ProviderFactory: Debug + Send + Sync + 'static {
         spec: ProviderSpec,
         context: &BuildContext,
     ) -> Result<Arc<dyn TextGenerator>, Error>;
+
+    /// Builds an evaluator, for kinds that have one.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Unsupported`] for kinds that have none; otherwise as [`build`](Self::build).
+    async fn build_evaluator(
+        &self,
+        spec: ProviderSpec,
+        _context: &BuildContext,
+    ) -> Result<Arc<dyn Evaluator>, Error> {
+        let message =
+            format!("providers of the kind {:?} do not evaluate by themselves", self.kind());
+        Err(Error::new(ErrorKind::Unsupported, message)
+            .with_provider(spec.id)
+            .with_hint("evaluate sample by sample instead: leave the remote runner out"))
+    }
 }

@@ -64,11 +64,15 @@
 //! ```
 
 mod error;
+mod evaluator;
 mod factory;
 mod secret;
 mod text_generator;
 
 pub use error::{Error, ErrorKind, RetryAdvice, TimeoutPhase, Unavailability};
+pub use evaluator::{
+    EvaluationEvent, EvaluationRequest, EvaluationResult, EvaluationStream, Evaluator, SampleResult,
+};
 pub use factory::{BuildContext, Progress, ProviderFactory, ProviderSpec, Setting};
 pub use secret::{Secret, SecretRef};
 pub use text_generator::{EventStream, TextGenerator, accept};
