@@ -1,0 +1,194 @@
+//! Requests to token ids: the chat template, the guards around what people say, the tokenizer.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use domain::{Message, Prompt, Request, THINK_CLOSE, THINK_OPEN, Think};
+use ports::{Error, ErrorKind};
+
+use crate::chat_template::{CHATML, ChatMessage, ChatTemplate};
+use crate::gguf::{GgufFile, Metadata};
+use crate::tokenizer::{Guard, Tokenizer};
+
+/// What forces the answer when the thinking budget is used up.
+const END_OF_THINKING: &str = "\n</think>\n\n";
+
+/// What the model is given for a request.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Rendered {
+    /// The prompt as text, control tokens spelled out.
+    pub text: String,
+    /// Its token ids. Control tokens in messages are plain text here.
+    pub tokens: Vec<u32>,
+}
+
+/// Shows what the GGUF file at `path` would be given for a request, without loading its weights.
+///
+/// # Errors
+/// [`ErrorKind::ModelLoad`] for a file that cannot be used, otherwise what keeps the request from
+/// being rendered.
+pub fn render_prompt(path: &Path, request: &Request) -> Result<Rendered, Error> {
+    let file = GgufFile::open(path)?;
+    let rendered = Prompter::load(file.metadata())?.render(request)?;
+    Ok(Rendered { text: rendered.text, tokens: rendered.ids })
+}
+
+/// A prompt ready for the model.
+#[derive(Debug)]
+pub(crate) struct Prepared {
+    pub(crate) text: String,
+    pub(crate) ids: Vec<u32>,
+    /// The prompt ends inside the model's reasoning.
+    pub(crate) thinking: bool,
+}
+
+/// Makes prompts for one model.
+#[derive(Debug)]
+pub(crate) struct Prompter {
+    tokenizer: Arc<Tokenizer>,
+    template: Result<ChatTemplate, Error>,
+    thinks: bool,
+    longest_token: usize,
+}
+
+impl Prompter {
+    /// Reads tokenizer and template from a file's metadata. A template that does not work is no
+    /// error yet: raw prompts do without.
+    pub(crate) fn load(metadata: &Metadata) -> Result<Self, Error> {
+        let tokenizer = Tokenizer::load(metadata)?;
+        let source = metadata.str("tokenizer.chat_template");
+        let thinks = tokenizer.controls().id(THINK_CLOSE).is_some()
+            || source
+                .is_some_and(|source| source.contains(THINK_OPEN) || source.contains(THINK_CLOSE));
+        let template = template(source, &tokenizer);
+        let words = tokenizer.vocabulary();
+        let longest_token =
+            (0..words.len() as u32).map(|id| words.bytes(id).len()).max().unwrap_or(1).max(1);
+        Ok(Self { tokenizer: Arc::new(tokenizer), template, thinks, longest_token })
+    }
+
+    /// The tokenizer.
+    pub(crate) fn tokenizer(&self) -> &Tokenizer {
+        &self.tokenizer
+    }
+
+    /// The template, where there is one that works.
+    pub(crate) fn template(&self) -> Option<&ChatTemplate> {
+        self.template.as_ref().ok()
+    }
+
+    /// Whether the model may write `<think>`.
+    pub(crate) fn knows_thinking(&self) -> bool {
+        self.thinks
+    }
+
+    /// Whether a token's text takes part in the output. The marks of reasoning do, whatever kind of
+    /// token they are: the splitter needs them.
+    pub(crate) fn is_visible(&self, id: u32) -> bool {
+        let words = self.tokenizer.vocabulary();
+        let is_mark = |mark: &str| words.bytes(id) == mark.as_bytes();
+        words.is_text(id) || (self.thinks && (is_mark(THINK_OPEN) || is_mark(THINK_CLOSE)))
+    }
+
+    /// The tokens that end the model's reasoning.
+    pub(crate) fn end_of_thinking(&self) -> Result<Vec<u32>, Error> {
+        let pieces = self.tokenizer.controls().split(END_OF_THINKING);
+        let ids = self.tokenizer.encode(&pieces)?;
+        let bos = self.tokenizer.vocabulary().bos();
+        Ok(ids.into_iter().filter(|id| Some(*id) != bos).collect())
+    }
+
+    /// Fewest tokens that a request's texts can have, found without tokenizing them.
+    pub(crate) fn fewest_tokens(&self, request: &Request) -> usize {
+        let bytes: usize = match &request.prompt {
+            Prompt::Raw(text) => text.len(),
+            Prompt::Messages(messages) => messages.iter().map(|m| m.content.len()).sum(),
+        };
+        bytes / self.longest_token
+    }
+
+    /// The prompt of a request.
+    pub(crate) fn render(&self, request: &Request) -> Result<Prepared, Error> {
+        let prepared = match &request.prompt {
+            Prompt::Raw(text) => {
+                let ids = self.tokenizer.encode(&self.tokenizer.controls().split(text))?;
+                Prepared { text: text.clone(), ids, thinking: self.opens_thinking(text) }
+            }
+            Prompt::Messages(messages) => self.render_messages(messages, request.options.think)?,
+        };
+        if prepared.ids.is_empty() {
+            return Err(Error::new(ErrorKind::InvalidRequest, "the prompt has no tokens"));
+        }
+        Ok(prepared)
+    }
+
+    fn render_messages(
+        &self,
+        messages: &[Message],
+        think: Option<Think>,
+    ) -> Result<Prepared, Error> {
+        let template = self.template.as_ref().map_err(no_template)?;
+        let controls = self.tokenizer.controls();
+        let texts =
+            messages.iter().flat_map(|m| [Some(m.content.as_str()), m.reasoning.as_deref()]);
+        let Some(guard) = Guard::for_texts(controls, texts.flatten()) else {
+            let message =
+                "the messages use every character that could keep them apart from structure";
+            return Err(Error::new(ErrorKind::InvalidRequest, message));
+        };
+        let guarded: Vec<_> = messages
+            .iter()
+            .map(|m| (guard.protect(&m.content), m.reasoning.as_deref().map(|r| guard.protect(r))))
+            .collect();
+        let shown: Vec<ChatMessage<'_>> = messages
+            .iter()
+            .zip(&guarded)
+            .map(|(message, (content, reasoning))| ChatMessage {
+                role: message.role.as_str(),
+                content,
+                reasoning_content: reasoning.as_deref(),
+            })
+            .collect();
+        let enable_thinking = match think {
+            Some(Think::On) => Some(true),
+            Some(Think::Off) => Some(false),
+            Some(Think::Auto) | None => None,
+        };
+        let prompt = template.render(&shown, enable_thinking)?;
+        let ids = self.tokenizer.encode_guarded(&prompt, &guard)?;
+        let thinking = self.opens_thinking(&prompt);
+        Ok(Prepared { text: guard.remove(&prompt).into_owned(), ids, thinking })
+    }
+
+    fn opens_thinking(&self, prompt: &str) -> bool {
+        self.thinks && prompt.trim_end().ends_with(THINK_OPEN)
+    }
+}
+
+/// The file's template, or ChatML for a model that has its control tokens.
+fn template(source: Option<&str>, tokenizer: &Tokenizer) -> Result<ChatTemplate, Error> {
+    let words = tokenizer.vocabulary();
+    let spelling = |id: Option<u32>| id.map(|id| words.spelling(id)).unwrap_or_default();
+    let (bos, eos) = (spelling(words.bos()), spelling(words.eos()));
+    let is_control = |text: &str| tokenizer.controls().id(text).is_some();
+    match source {
+        Some(source) => Ok(ChatTemplate::compile(source, bos, eos)?),
+        None if is_control("<|im_start|>") && is_control("<|im_end|>") => {
+            Ok(ChatTemplate::compile(CHATML, bos, eos)?)
+        }
+        None => Err(Error::new(ErrorKind::Unsupported, "the model file has no chat template")
+            .with_hint("send a raw prompt instead, or use an instruction-tuned model")),
+    }
+}
+
+/// The error of loading, for each request that needs what could not be loaded.
+fn no_template(error: &Error) -> Error {
+    let copy = Error::new(error.kind(), error.to_string());
+    match error.hint() {
+        Some(hint) => copy.with_hint(hint),
+        None => copy,
+    }
+}
+
+#[cfg(test)]
+mod tests;

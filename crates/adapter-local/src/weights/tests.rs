@@ -1,0 +1,125 @@
+//! Matrices of every storage type, at good and bad addresses, against plain arithmetic.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use candle_core::quantized::GgmlType as CandleBlock;
+use candle_core::quantized::k_quants::{
+    BlockQ2K, BlockQ3K, BlockQ4_0, BlockQ4_1, BlockQ4K, BlockQ5_0, BlockQ5_1, BlockQ5K, BlockQ6K,
+    BlockQ8_0, BlockQ8K,
+};
+use half::{bf16, f16};
+
+use super::{Activations, Matrix, Product, Weights};
+use crate::cpu::Isa;
+use crate::gguf::writer::Writer;
+use crate::gguf::{GgmlType, GgufFile};
+
+const ROWS: usize = 7;
+const COLUMNS: usize = 512;
+const TOKENS: usize = 6;
+
+fn noise(seed: u32, len: usize) -> Vec<f32> {
+    let mut state = seed.wrapping_mul(2_654_435_761).wrapping_add(1);
+    let mut next = || {
+        state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+        (state >> 8) as f32 / 8_388_608.0 - 1.0
+    };
+    (0..len).map(|_| next()).collect()
+}
+
+/// The numbers as a file has them, quantized by candle.
+fn stored<B: CandleBlock>(numbers: &[f32]) -> Vec<u8> {
+    let mut blocks = vec![B::zeros(); numbers.len() / B::BLCK_SIZE];
+    B::from_float(numbers, &mut blocks);
+    // SAFETY: the blocks are plain numbers without padding.
+    #[expect(unsafe_code, reason = "writes blocks to a file in memory")]
+    let bytes = unsafe {
+        std::slice::from_raw_parts(blocks.as_ptr().cast::<u8>(), size_of_val(blocks.as_slice()))
+    };
+    bytes.to_vec()
+}
+
+fn bytes(kind: GgmlType, numbers: &[f32]) -> Vec<u8> {
+    match kind {
+        GgmlType::F32 => stored::<f32>(numbers),
+        GgmlType::F16 => stored::<f16>(numbers),
+        GgmlType::Bf16 => stored::<bf16>(numbers),
+        GgmlType::Q4_0 => stored::<BlockQ4_0>(numbers),
+        GgmlType::Q4_1 => stored::<BlockQ4_1>(numbers),
+        GgmlType::Q5_0 => stored::<BlockQ5_0>(numbers),
+        GgmlType::Q5_1 => stored::<BlockQ5_1>(numbers),
+        GgmlType::Q8_0 => stored::<BlockQ8_0>(numbers),
+        GgmlType::Q2K => stored::<BlockQ2K>(numbers),
+        GgmlType::Q3K => stored::<BlockQ3K>(numbers),
+        GgmlType::Q4K => stored::<BlockQ4K>(numbers),
+        GgmlType::Q5K => stored::<BlockQ5K>(numbers),
+        GgmlType::Q6K => stored::<BlockQ6K>(numbers),
+        GgmlType::Q8K => stored::<BlockQ8K>(numbers),
+    }
+}
+
+/// A file with one matrix; `shift` bytes off every alignment.
+fn matrix(kind: GgmlType, numbers: &[f32], shift: usize) -> Matrix {
+    let mut data = vec![0; shift];
+    data.extend(bytes(kind, numbers));
+    let shape = [COLUMNS as u64, ROWS as u64];
+    let alignment = if shift == 0 { 32 } else { 1 };
+    let file = Writer::default()
+        .alignment(alignment)
+        .tensor("matrix", &shape, kind.number(), shift as u64)
+        .data(data)
+        .bytes();
+    let file = GgufFile::from_bytes(Path::new("test.gguf"), file).unwrap();
+    Weights::new(Arc::new(file)).matrix("matrix", ROWS, COLUMNS).unwrap()
+}
+
+#[test]
+fn products_of_every_type_are_right_wherever_they_lie() {
+    let numbers = noise(1, ROWS * COLUMNS);
+    let inputs = noise(2, TOKENS * COLUMNS);
+    for kind in GgmlType::ALL {
+        for shift in 0..4 {
+            let matrix = matrix(kind, &numbers, shift);
+            for isa in Isa::available() {
+                check(&matrix, isa, &inputs, &format!("{kind:?}, shift {shift}, {isa:?}"));
+            }
+        }
+    }
+}
+
+fn check(matrix: &Matrix, isa: Isa, inputs: &[f32], what: &str) {
+    let mut activations = Activations::new(isa, TOKENS, COLUMNS, matrix.needs());
+    activations.fill(TOKENS, COLUMNS, matrix.needs(), |token, row| {
+        row.copy_from_slice(&inputs[token * COLUMNS..][..COLUMNS]);
+    });
+    let mut out = vec![0.0; TOKENS * ROWS];
+    let product = Product { out: &mut out, stride: ROWS };
+    matrix.multiply(isa, 0..ROWS, &activations, 0..TOKENS, product);
+    let mut expanded = vec![0.0; COLUMNS];
+    for row in 0..ROWS {
+        matrix.expand_row(row, &mut expanded);
+        for token in 0..TOKENS {
+            let input = &inputs[token * COLUMNS..][..COLUMNS];
+            let wanted: f32 = expanded.iter().zip(input).map(|(w, x)| w * x).sum();
+            let found = out[token * ROWS + row];
+            // Activations lose up to half a step of 1/127 each: about 0.04 in a sum of 512.
+            assert!((found - wanted).abs() < 0.2, "{what}: {found} is not {wanted}");
+            let mut alone = [0.0];
+            let product = Product { out: &mut alone, stride: 0 };
+            matrix.multiply(isa, row..row + 1, &activations, token..token + 1, product);
+            assert_eq!(alone[0].to_bits(), found.to_bits(), "{what}: depends on its neighbours");
+        }
+    }
+}
+
+#[test]
+fn a_wrong_shape_names_the_tensor() {
+    let file = Writer::default().tensor("t", &[4, 2], 0, 0).data(vec![0; 64]).bytes();
+    let file = Arc::new(GgufFile::from_bytes(Path::new("x.gguf"), file).unwrap());
+    let weights = Weights::new(file);
+    let error = weights.matrix("t", 4, 2).unwrap_err().to_string();
+    assert_eq!(error, "x.gguf: tensor \"t\": has the shape [4, 2] where the model needs [2, 4]");
+    assert!(weights.vector("u", 4).unwrap_err().to_string().ends_with("has no tensor \"u\""));
+    assert!(weights.finish("llama").unwrap_err().to_string().contains("has the tensor \"t\""));
+}
