@@ -1,0 +1,3 @@
+//! The provider kind `local`: models on this machine.
+
+pub use adapter_local::*;
