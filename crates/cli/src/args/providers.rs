@@ -1,0 +1,36 @@
+//! `textport providers`.
+
+use clap::{Args, Subcommand};
+
+use super::SpaceArgs;
+use super::duration;
+
+/// Configured providers.
+#[derive(Debug, Args)]
+pub(crate) struct ProvidersArgs {
+    /// What to do.
+    #[command(subcommand)]
+    pub(crate) verb: ProvidersVerb,
+}
+
+/// What to do with providers.
+#[derive(Debug, Subcommand)]
+pub(crate) enum ProvidersVerb {
+    /// List the configured providers; `*` marks the one that answers by default
+    List,
+    /// Let a provider generate one token
+    Test {
+        /// The provider's name; without it the default one is tested
+        name: Option<String>,
+        /// Give up after this long, loading included
+        #[arg(long, value_name = "DURATION", value_parser = duration::seconds)]
+        timeout: Option<f64>,
+    },
+    /// Show what a Space offers and how messages are put to it
+    Inspect(SpaceArgs),
+    /// Show how much ZeroGPU time is left
+    Quota {
+        /// The provider or route; without it the default one
+        name: Option<String>,
+    },
+}

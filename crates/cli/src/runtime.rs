@@ -1,0 +1,140 @@
+//! The async runtime, built only by verbs that wait for something, and what signals do to them.
+
+use std::future::Future;
+use std::process;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use textport::{Error, ErrorKind};
+use tokio::sync::oneshot;
+
+use crate::exit::Exit;
+use crate::failure::Failure;
+
+/// Whom the next signal goes to.
+#[derive(Debug, Default)]
+enum Target {
+    /// Nothing runs: it ends the process.
+    #[default]
+    Process,
+    /// Nothing runs, and SIGINT means nothing: it came too late for what it was meant for.
+    Terminations,
+    /// Whoever waits for the work.
+    Work(oneshot::Sender<Exit>),
+    /// The work was told already: the next one ends the process.
+    Told,
+}
+
+type Listener = Arc<Mutex<Target>>;
+
+/// Runs async work until it is done or a signal ends it.
+#[derive(Debug)]
+pub(crate) struct Runtime {
+    runtime: Option<tokio::runtime::Runtime>,
+    listener: Listener,
+    /// Whether SIGINT ends the process while nothing runs.
+    patient: bool,
+}
+
+impl Runtime {
+    /// One worker beside the calling thread, so that signals are seen while the caller is busy.
+    ///
+    /// # Errors
+    /// When the system gives no threads.
+    pub(crate) fn new() -> Result<Self, Failure> {
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(1)
+            .enable_all()
+            .build()
+            .map_err(|error| {
+                let message = "cannot start the async runtime";
+                Error::new(ErrorKind::Internal, message).with_source(error)
+            })?;
+        let listener = Listener::default();
+        runtime.spawn(watch(Arc::clone(&listener)));
+        Ok(Self { runtime: Some(runtime), listener, patient: false })
+    }
+
+    /// From now on SIGINT passes while nothing runs: for a verb whose line editor takes Ctrl-C as a
+    /// key, where the signal can only come in the instant between an answer and the next prompt.
+    pub(crate) fn let_idle_interrupts_pass(&mut self) {
+        self.patient = true;
+        listen(&self.listener, self.idle());
+    }
+
+    fn idle(&self) -> Target {
+        if self.patient { Target::Terminations } else { Target::Process }
+    }
+
+    /// Waits for `work`. The first SIGINT or SIGTERM drops it, which cancels what it was doing; any
+    /// other, also while nothing runs, ends the process on the spot.
+    ///
+    /// # Errors
+    /// Those of `work`, and [`Failure::Signal`].
+    pub(crate) fn run<T>(
+        &self,
+        work: impl Future<Output = Result<T, Failure>>,
+    ) -> Result<T, Failure> {
+        let Some(runtime) = &self.runtime else {
+            return Err(Error::new(ErrorKind::Internal, "the async runtime has ended").into());
+        };
+        let (sender, signalled) = oneshot::channel();
+        listen(&self.listener, Target::Work(sender));
+        let result = runtime.block_on(async {
+            tokio::select! {
+                biased;
+                Ok(exit) = signalled => Err(Failure::Signal(exit)),
+                result = work => result,
+            }
+        });
+        listen(&self.listener, self.idle());
+        result
+    }
+}
+
+impl Drop for Runtime {
+    /// Cancelled work may still be inside a computation; the process does not wait for it.
+    fn drop(&mut self) {
+        if let Some(runtime) = self.runtime.take() {
+            runtime.shutdown_background();
+        }
+    }
+}
+
+fn listen(listener: &Listener, target: Target) {
+    *listener.lock().unwrap_or_else(PoisonError::into_inner) = target;
+}
+
+#[cfg(unix)]
+async fn watch(listener: Listener) {
+    use tokio::signal::unix::{SignalKind, signal};
+    // Registered once: a signal that comes while another is handled is not lost.
+    let signals = (signal(SignalKind::interrupt()), signal(SignalKind::terminate()));
+    let (Ok(mut interrupt), Ok(mut terminate)) = signals else { return };
+    loop {
+        let exit = tokio::select! {
+            _ = interrupt.recv() => Exit::Interrupted,
+            _ = terminate.recv() => Exit::Terminated,
+        };
+        deliver(&listener, exit);
+    }
+}
+
+#[cfg(not(unix))]
+async fn watch(listener: Listener) {
+    while tokio::signal::ctrl_c().await.is_ok() {
+        deliver(&listener, Exit::Interrupted);
+    }
+}
+
+fn deliver(listener: &Listener, exit: Exit) {
+    let mut target = listener.lock().unwrap_or_else(PoisonError::into_inner);
+    match std::mem::replace(&mut *target, Target::Told) {
+        Target::Terminations if exit == Exit::Interrupted => *target = Target::Terminations,
+        Target::Work(sender) => {
+            if sender.send(exit).is_err() {
+                process::exit(i32::from(exit.code()));
+            }
+        }
+        _ => process::exit(i32::from(exit.code())),
+    }
+}

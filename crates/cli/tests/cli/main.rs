@@ -1,0 +1,12 @@
+//! The binary itself: exit codes, what goes to stdout and what to stderr, and how it reads its
+//! configuration.
+
+#![expect(clippy::unwrap_used, reason = "a test that cannot set itself up has failed")]
+
+mod ask;
+mod bad_input;
+mod configuration;
+mod models;
+mod shell;
+mod signals;
+mod world;

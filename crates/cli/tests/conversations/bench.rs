@@ -1,0 +1,85 @@
+//! `textport bench`.
+
+use crate::home::{Home, tiny_model};
+
+const SHORT: [&str; 8] =
+    ["--prompt-lengths", "8,16", "--decode-lengths", "4", "--threads", "1,2", "--repetitions", "2"];
+
+fn bench(more: &[&'static str]) -> Vec<&'static str> {
+    ["bench"].iter().chain(&SHORT).chain(more).copied().collect()
+}
+
+#[test]
+fn every_combination_is_a_row_of_the_table() {
+    let home = Home::new();
+    let run = home.run(&bench(&[])).ok();
+    for word in ["MODEL", "pp8", "pp16", "tg4", "kernels"] {
+        assert!(run.stdout.contains(word), "{word}: {run:?}");
+    }
+    assert_eq!(run.stdout.lines().filter(|line| line.contains(" tg4 ")).count(), 2);
+    assert!(run.stderr.contains("6 measurements of"), "{run:?}");
+}
+
+#[test]
+fn json_has_what_the_table_has_and_more() {
+    let home = Home::new();
+    let report = home.json(&bench(&["--json", "--depths", "0,32"]));
+    assert_eq!(report["v"], 1);
+    assert_eq!(report["architecture"], "qwen3");
+    let rows = report["rows"].as_array().unwrap();
+    assert_eq!(rows.len(), 12);
+    for row in rows {
+        let speed = &row["tokens_per_s"];
+        let speed = |key: &str| speed[key].as_f64().unwrap();
+        assert!(0.0 < speed("min") && speed("min") <= speed("median"), "{row}");
+        assert!(speed("median") <= speed("max"), "{row}");
+    }
+    let lines = home.run(&bench(&["--format", "jsonl", "--quiet"])).code(2);
+    assert_eq!(lines.stdout, "");
+    let lines = home.run(&bench(&["--format", "jsonl"])).ok().stdout;
+    assert_eq!(lines.lines().count(), 6);
+    assert!(lines.lines().all(|line| line.contains("\"test\":\"")), "{lines}");
+}
+
+#[test]
+fn a_model_can_be_named() {
+    let home = Home::with_config("");
+    let model = tiny_model();
+    let words = ["bench", "-m", model.to_str().unwrap(), "--json", "--decode-lengths", "0"];
+    let short = ["--prompt-lengths", "4", "--repetitions", "1"];
+    let report = home.json(&words.iter().chain(&short).copied().collect::<Vec<_>>());
+    assert_eq!(report["rows"].as_array().unwrap().len(), 1);
+    home.run(&["bench", "-m", "./nowhere.gguf"]).code(8).says("nowhere.gguf");
+}
+
+#[test]
+fn a_plan_that_makes_no_sense_is_refused() {
+    let home = Home::new();
+    home.run(&["bench", "--prompt-lengths", "0", "--decode-lengths", "0"])
+        .code(2)
+        .says("measures nothing");
+    home.run(&["bench", "--prompt-lengths", "100000"]).code(2).says("context of 512");
+    home.run(&["bench", "--threads", "many"]).code(2);
+}
+
+#[cfg(unix)]
+#[test]
+fn ctrl_c_prints_the_rows_that_are_finished() {
+    use std::io::{BufRead, BufReader};
+    use std::process::Stdio;
+
+    let home = Home::new();
+    // The first row is there at once, the second would take minutes.
+    let words =
+        ["bench", "--prompt-lengths", "4", "--decode-lengths", "500", "--repetitions", "3000"];
+    let mut command = home.command(&words);
+    command.args(["--threads", "1"]).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut child = command.spawn().unwrap();
+    let mut told = BufReader::new(child.stderr.take().unwrap()).lines();
+    assert!(told.any(|line| line.unwrap().contains("pp4 on 1 threads")), "no row was told");
+    crate::home::signal(child.id(), "INT");
+    let output = child.wait_with_output().unwrap();
+    assert_eq!(output.status.code(), Some(130));
+    let table = String::from_utf8(output.stdout).unwrap();
+    assert!(table.contains("pp4") && !table.contains("tg500"), "{table}");
+}
