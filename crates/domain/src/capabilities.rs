@@ -54,6 +54,35 @@ pub enum Capability {
 }
 
 impl Capability {
+    /// Every one that there is, in order.
+    pub const ALL: [Self; 20] = [
+        Self::MaxTokens,
+        Self::Temperature,
+        Self::TopP,
+        Self::TopK,
+        Self::MinP,
+        Self::RepeatPenalty,
+        Self::PresencePenalty,
+        Self::FrequencyPenalty,
+        Self::Seed,
+        Self::Stop,
+        Self::Think,
+        Self::ThinkingBudget,
+        Self::Logprobs,
+        Self::RawPrompt,
+        Self::SystemPrompt,
+        Self::MultiTurn,
+        Self::Streaming,
+        Self::GreedyRepeats,
+        Self::Usage,
+        Self::Cancel,
+    ];
+
+    /// Whether a request can need it; the others are promises about answers.
+    pub fn can_be_needed(self) -> bool {
+        !matches!(self, Self::Streaming | Self::GreedyRepeats | Self::Usage | Self::Cancel)
+    }
+
     /// The word used in configuration, JSON and messages.
     pub fn as_str(self) -> &'static str {
         match self {
@@ -111,7 +140,21 @@ impl Capabilities {
 
 #[cfg(test)]
 mod tests {
+    use serde::de::value::{Error as ValueError, StrDeserializer};
+
     use super::*;
+
+    #[test]
+    fn all_of_them_are_listed_once_and_in_order() {
+        assert!(Capability::ALL.is_sorted_by(|a, b| a < b));
+        // Serde lists every word that it knows when it meets one that it does not.
+        let odd = StrDeserializer::<ValueError>::new("?");
+        let known = Capability::deserialize(odd).unwrap_err().to_string();
+        let listed =
+            |capability: &Capability| known.contains(&format!("`{}`", capability.as_str()));
+        assert!(Capability::ALL.iter().all(listed), "{known}");
+        assert_eq!(known.matches('`').count() / 2 - 1, Capability::ALL.len(), "{known}");
+    }
 
     #[test]
     fn the_first_missing_need_is_named() {

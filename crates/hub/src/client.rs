@@ -136,13 +136,27 @@ impl Client {
         }
     }
 
-    fn is_own(&self, url: &Url) -> bool {
+    /// Whether an address is the endpoint's own: only there the token goes.
+    pub(crate) fn is_own(&self, url: &Url) -> bool {
         url.origin() == self.endpoint.origin()
+    }
+
+    pub(crate) fn endpoint(&self) -> &Url {
+        &self.endpoint
+    }
+
+    pub(crate) fn has_token(&self) -> bool {
+        self.token.is_some()
     }
 
     fn refusal(&self, url: &Url, what: &str, status: StatusCode, headers: &HeaderMap) -> Error {
         let message = header(headers, "x-error-message").map(|words| one_line(&words));
         let what = what.to_owned();
+        match header(headers, "x-error-code").as_deref().filter(|_| self.is_own(url)) {
+            Some("GatedRepo") => return Error::Gated { what, message },
+            Some("RevisionNotFound") => return Error::NoRevision { what, message },
+            _ => {}
+        }
         match status.as_u16() {
             // The Hub hides private repositories from strangers behind 401.
             401 => Error::Unauthorized { what, message },

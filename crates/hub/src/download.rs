@@ -34,6 +34,10 @@ pub struct Download {
     /// The checksum that it must have, 64 lower-case hex digits; where absent, the one that the
     /// Hub gives, if it does.
     pub sha256: Option<String>,
+    /// The name that git gives its content, 40 lower-case hex digits.
+    pub git_sha1: Option<String>,
+    /// Where to gather what has arrived, instead of beside `to`; on the same disk.
+    pub part: Option<PathBuf>,
 }
 
 impl Download {
@@ -46,11 +50,27 @@ impl Download {
             to: to.into(),
             size: None,
             sha256: None,
+            git_sha1: None,
+            part: None,
         }
     }
 
     fn what(&self) -> String {
         format!("{}/{} at {}", self.repo, self.file, self.revision)
+    }
+
+    /// What tells whether something that arrived earlier is the beginning of this: its checksum
+    /// where the checksum names the place too, whatever the file is called there.
+    fn identity(&self) -> String {
+        let checksum = self.sha256.as_ref().or(self.git_sha1.as_ref());
+        match checksum.filter(|_| self.part.is_some()) {
+            Some(checksum) => format!("the content {checksum}"),
+            None => self.what(),
+        }
+    }
+
+    fn is_pinned(&self) -> bool {
+        self.sha256.is_some() || self.git_sha1.is_some()
     }
 }
 
@@ -69,7 +89,8 @@ impl Client {
         progress: impl Fn(u64, Option<u64>) + Send + Sync,
     ) -> Result<(), Error> {
         let url = self.resolve(&wanted.repo, &wanted.revision, &wanted.file)?;
-        let mut partial = Partial::open(&wanted.to, &wanted.what()).await?;
+        let mut partial =
+            Partial::open(&wanted.to, wanted.part.as_deref(), &wanted.identity()).await?;
         let inherited = partial.bytes() > 0;
         match self.complete(&url, wanted, &mut partial, &progress).await {
             // Only what an earlier process left can be at fault here: once more, all of it.
@@ -105,8 +126,14 @@ impl Client {
             }
         }
         let actual = partial.sha256();
-        let wrong = checksum.filter(|expected| *expected != actual);
-        Ok(wrong.map(|expected| Error::Checksum { expected, actual }))
+        if let Some(expected) = checksum.filter(|expected| *expected != actual) {
+            return Ok(Some(Error::Checksum { kind: "sha256", expected, actual }));
+        }
+        let Some(expected) = wanted.git_sha1.clone() else { return Ok(None) };
+        let actual = partial.git_sha1().await?;
+        let wrong =
+            (expected != actual).then_some(Error::Checksum { kind: "git sha1", expected, actual });
+        Ok(wrong)
     }
 
     async fn attempt(
@@ -120,14 +147,14 @@ impl Client {
         let have = partial.bytes();
         if have > 0
             && partial.origin().is_some_and(|origin| origin.total == Some(have))
-            && wanted.sha256.is_some()
+            && wanted.is_pinned()
         {
             return Ok(());
         }
         let etag = partial.origin().and_then(|origin| origin.etag.clone());
         let resume = etag.as_deref().filter(|_| have > 0).map(|etag| Resume { from: have, etag });
         let answer = self.get(url, &wanted.what(), resume).await?;
-        if checksum.is_none() {
+        if !wanted.is_pinned() {
             *checksum = answer.linked_etag.as_deref().and_then(sha256_of);
         }
         let total = self.begin(wanted, partial, &answer).await?;
@@ -175,7 +202,7 @@ impl Client {
             _ => {
                 let total = header(headers, CONTENT_LENGTH.as_str()).as_deref().and_then(number);
                 let etag = strong(header(headers, ETAG.as_str()));
-                let origin = Origin { what: wanted.what(), etag, total };
+                let origin = Origin { what: wanted.identity(), etag, total };
                 partial.restart(Some(origin)).await?;
                 total
             }

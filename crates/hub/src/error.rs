@@ -17,6 +17,22 @@ pub enum Error {
         /// The server's words.
         message: Option<String>,
     },
+    /// The repository is there, but not this branch, tag or commit.
+    #[error("no such revision: {what}{}", said(.message))]
+    NoRevision {
+        /// What was asked for.
+        what: String,
+        /// The server's words.
+        message: Option<String>,
+    },
+    /// The files are given only to those who accepted the repository's terms.
+    #[error("its terms have to be accepted first: {what}{}", said(.message))]
+    Gated {
+        /// What was asked for.
+        what: String,
+        /// The server's words.
+        message: Option<String>,
+    },
     /// The token is missing or not valid.
     #[error("no permission without a valid token: {what}{}", said(.message))]
     Unauthorized {
@@ -71,13 +87,21 @@ pub enum Error {
         actual: u64,
     },
     /// The file there is not the wanted one; what came was deleted.
-    #[error("wrong checksum: expected sha256 {expected}, got {actual}")]
+    #[error("wrong checksum: expected {kind} {expected}, got {actual}")]
     Checksum {
+        /// How it is computed: `sha256`, or `git sha1` for the name that git gives a content.
+        kind: &'static str,
         /// What was wanted.
         expected: String,
         /// What came.
         actual: String,
     },
+    /// This names nothing on the Hub.
+    #[error("{0}")]
+    Name(String),
+    /// A repository has a file whose name could lead out of the folder that it is put into.
+    #[error("the repository has a file with an unsafe name: {0:?}")]
+    UnsafeName(String),
     /// The disk said no.
     #[error("could not write {}: {source}", .path.display())]
     Io {

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use serde::{Deserialize, Serialize};
+use sha1::Sha1;
 use sha2::{Digest, Sha256};
 
 use crate::Error;
@@ -44,14 +45,16 @@ struct Open {
 }
 
 impl Partial {
-    /// Opens what an earlier try left of `what`, or begins.
-    pub(crate) async fn open(whole: &Path, what: &str) -> Result<Self, Error> {
-        let beside = |suffix: &str| {
-            let mut name = whole.as_os_str().to_owned();
+    /// Opens what an earlier try left of `what`, or begins. It is gathered in `part`, or else beside
+    /// the file that it becomes.
+    pub(crate) async fn open(whole: &Path, part: Option<&Path>, what: &str) -> Result<Self, Error> {
+        let with = |path: &Path, suffix: &str| {
+            let mut name = path.as_os_str().to_owned();
             name.push(suffix);
             PathBuf::from(name)
         };
-        let (part, origin) = (beside(".incomplete"), beside(".incomplete.json"));
+        let part = part.map_or_else(|| with(whole, ".incomplete"), Path::to_owned);
+        let origin = with(&part, ".json");
         let paths = Paths { whole: whole.to_owned(), part, origin };
         let what = what.to_owned();
         let opened = paths.clone();
@@ -109,7 +112,19 @@ impl Partial {
     /// The checksum of what has arrived.
     pub(crate) fn sha256(&self) -> String {
         let open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
-        open.hasher.clone().finalize().iter().map(|byte| format!("{byte:02x}")).collect()
+        hex(&open.hasher.clone().finalize())
+    }
+
+    /// The name that git gives this content. It begins with the length, so that it cannot be
+    /// computed while the content streams in.
+    pub(crate) async fn git_sha1(&self) -> Result<String, Error> {
+        let (part, bytes) = (self.paths.part.clone(), self.bytes);
+        blocking(&self.paths, move || {
+            let mut hasher = Sha1::new_with_prefix(format!("blob {bytes}\0"));
+            read_all(&mut File::open(part)?, |piece| hasher.update(piece))?;
+            Ok(hex(&hasher.finalize()))
+        })
+        .await
     }
 
     /// Gives the file its name: it is whole.
@@ -145,21 +160,29 @@ impl Paths {
             file.set_len(0)?;
         }
         let mut hasher = Sha256::new();
-        let mut buffer = vec![0; 1 << 20];
-        let mut bytes = 0;
-        loop {
-            match file.read(&mut buffer) {
-                Ok(0) => break,
-                Ok(n) => {
-                    hasher.update(&buffer[..n]);
-                    bytes += n as u64;
-                }
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(error) => return Err(error),
-            }
-        }
+        let bytes = read_all(&mut file, |piece| hasher.update(piece))?;
         Ok((Open { file, hasher }, bytes, origin))
     }
+}
+
+/// Reads to the end, piece by piece; the number of bytes.
+fn read_all(file: &mut File, mut seen: impl FnMut(&[u8])) -> io::Result<u64> {
+    let (mut buffer, mut bytes) = (vec![0; 1 << 20], 0);
+    loop {
+        match file.read(&mut buffer) {
+            Ok(0) => return Ok(bytes),
+            Ok(n) => {
+                seen(&buffer[..n]);
+                bytes += n as u64;
+            }
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 async fn blocking<T: Send + 'static>(
@@ -172,9 +195,14 @@ async fn blocking<T: Send + 'static>(
     }
 }
 
-fn write_whole(path: &Path, content: &[u8]) -> io::Result<()> {
+/// Replaces a small file at once: readers see the old or the new content, never a mixture.
+pub(crate) fn write_whole(path: &Path, content: &[u8]) -> io::Result<()> {
     let folder = path.parent().unwrap_or(Path::new("."));
-    let mut file = tempfile::Builder::new().prefix(".tmp-").tempfile_in(folder)?;
+    let mut builder = tempfile::Builder::new();
+    // Readable for whoever may read what is beside it: a cache can be shared.
+    #[cfg(unix)]
+    builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
+    let mut file = builder.prefix(".tmp-").tempfile_in(folder)?;
     file.write_all(content)?;
     file.as_file().sync_all()?;
     file.persist(path)?;

@@ -286,7 +286,7 @@ async fn a_file_of_another_checksum_is_deleted() {
     let server = Server::start(|seen, _| Reply::file(seen, &vec![1; 3_000_000], "v1")).await;
     let wanted = Wanted::new();
     let error = wanted.get(&server).await.unwrap_err();
-    let Error::Checksum { expected, actual } = error else { panic!("{error:?}") };
+    let Error::Checksum { expected, actual, .. } = error else { panic!("{error:?}") };
     assert_eq!((expected, actual), (sha256(&content()), sha256(&vec![1; 3_000_000])));
     assert!(wanted.names().is_empty(), "{:?}", wanted.names());
 }

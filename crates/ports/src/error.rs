@@ -187,7 +187,9 @@ impl Error {
     /// `provider` lacks `capability`.
     pub fn unsupported(provider: ProviderId, capability: Capability) -> Self {
         let message = format!("provider {provider} does not support {}", capability.as_str());
-        let mut error = Self::new(ErrorKind::Unsupported, message).with_provider(provider);
+        let mut error = Self::new(ErrorKind::Unsupported, message)
+            .with_provider(provider)
+            .with_hint("leave it out, or ask another provider");
         error.0.capability = Some(capability);
         error
     }

@@ -22,5 +22,7 @@ mod fake;
 pub mod faults;
 pub mod gradio;
 pub mod hub_emulator;
+mod venv;
 
 pub use fake::{Counts, FakeFactory, FakeGenerator, Turn};
+pub use venv::Venv;

@@ -3,21 +3,15 @@
 use reqwest::Url;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
-use tokio::time::timeout;
 
 use super::{Runtime, ZeroGpuQuota};
 use crate::{Client, Error, Patience, Token};
-
-/// More than any of these answers has.
-const LARGEST_ANSWER: usize = 4 << 20;
 
 /// Asks about Spaces. One request a question, no repetitions: what to do about a failure is for
 /// the caller to decide.
 #[derive(Debug, Clone)]
 pub struct Spaces {
     client: Client,
-    endpoint: Url,
-    patience: Patience,
 }
 
 /// A Space as the Hub lists it.
@@ -48,9 +42,7 @@ impl Spaces {
     /// # Errors
     /// As [`Client::new`].
     pub fn new(endpoint: &str, token: Option<Token>, patience: Patience) -> Result<Self, Error> {
-        let client = Client::with_patience(endpoint, token, patience.clone())?;
-        let endpoint = Url::parse(endpoint).map_err(|error| Error::Config(error.to_string()))?;
-        Ok(Self { client, endpoint, patience })
+        Ok(Self { client: Client::with_patience(endpoint, token, patience)? })
     }
 
     /// What the Hub knows of `owner/name`.
@@ -95,38 +87,10 @@ impl Spaces {
     }
 
     async fn get<T: DeserializeOwned>(&self, path: &[&str], what: &str) -> Result<T, Error> {
-        let url = self.url(path)?;
-        let answer = self.client.get(&url, what, None).await?;
-        let mut response = answer.response;
-        let mut body = Vec::new();
-        let read =
-            async {
-                while let Some(chunk) = response.chunk().await.map_err(|error| {
-                    Error::from_reqwest(&format!("could not read {what}"), error)
-                })? {
-                    body.extend_from_slice(&chunk);
-                    if body.len() > LARGEST_ANSWER {
-                        return Err(Error::Protocol(format!("{what} has no end")));
-                    }
-                }
-                Ok(())
-            };
-        match timeout(self.patience.idle, read).await {
-            Ok(done) => done?,
-            Err(_) => return Err(Error::network(format!("{what} did not come in time"))),
-        }
-        serde_json::from_slice(&body).map_err(|error| Error::Protocol(format!("{what}: {error}")))
+        Ok(self.client.json(&self.url(path)?, what).await?.0)
     }
 
     pub(super) fn url(&self, path: &[&str]) -> Result<Url, Error> {
-        let mut url = self.endpoint.clone();
-        match url.path_segments_mut() {
-            Ok(mut segments) => {
-                segments.pop_if_empty().extend(["api", "spaces"]);
-                segments.extend(path.iter().flat_map(|part| part.split('/')));
-            }
-            Err(()) => return Err(Error::Config("the Hub endpoint has no path".into())),
-        }
-        Ok(url)
+        self.client.api(&[&["spaces"], path].concat(), &[])
     }
 }

@@ -1,10 +1,10 @@
 //! Clause 14: errors name the provider and advise; too long a prompt is refused before any work.
 
-use domain::Request;
+use domain::{Capability, Request};
 use ports::{Error, ErrorKind, RetryAdvice};
 
 use super::Skip;
-use super::options::{every_capability, request_needing};
+use super::options::request_needing;
 use super::subject::{Check, Subject, Unmet, ensure};
 
 pub(super) async fn name_the_provider(subject: &Subject) -> Check {
@@ -54,7 +54,7 @@ pub(super) async fn after_content(subject: &Subject) -> Check {
 
 /// Every error that can be had for certain.
 async fn refusals(subject: &Subject) -> Result<Vec<Error>, Unmet> {
-    let lacking = every_capability().filter(|capability| !subject.can(*capability));
+    let lacking = Capability::ALL.into_iter().filter(|capability| !subject.can(*capability));
     let mut requests = vec![Request::messages(vec![])];
     requests.extend(lacking.filter_map(request_needing).next());
     requests.extend(too_long(subject));

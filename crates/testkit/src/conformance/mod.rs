@@ -31,7 +31,6 @@ use tokio::time::timeout;
 
 use cases::{CASES, Case};
 pub use fixture::Fixture;
-pub(crate) use options::every_capability;
 pub use report::{Entry, Outcome, Report, Skip};
 use subject::{Subject, Unmet};
 

@@ -24,8 +24,6 @@ pub use factory::FakeFactory;
 use run::Run;
 pub use turn::Turn;
 
-use crate::conformance::every_capability;
-
 const DEFAULT_ANSWER: &str = "One port takes the question, and many providers may answer it: \
     first the near one, then the far one, and at last whoever is left in the harbour tonight.";
 const DEFAULT_CONTEXT: u32 = 4096;
@@ -74,7 +72,7 @@ impl FakeGenerator {
     pub fn new(id: &str) -> Self {
         let id = ProviderId::new(id).unwrap_or_else(|invalid| panic!("{invalid}"));
         let capabilities = Capabilities {
-            supported: BTreeSet::from_iter(every_capability()),
+            supported: BTreeSet::from(Capability::ALL),
             context_length: Some(DEFAULT_CONTEXT),
             concurrency: None,
         };

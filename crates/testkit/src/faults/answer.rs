@@ -2,18 +2,24 @@
 
 use serde_json::Value;
 
+use super::End;
+
 /// A whole HTTP answer.
 #[derive(Debug, Clone)]
 pub struct Answer {
     pub(crate) status: u16,
     pub(crate) headers: Vec<(String, String)>,
     pub(crate) body: Vec<u8>,
+    /// After how many bytes of the body it ends, and how.
+    pub(crate) breaks: Option<(usize, End)>,
+    /// Whether only its head is sent, as to `HEAD`.
+    pub(crate) head_only: bool,
 }
 
 impl Answer {
     /// An answer with no body.
     pub fn status(status: u16) -> Self {
-        Self { status, headers: Vec::new(), body: Vec::new() }
+        Self { status, headers: Vec::new(), body: Vec::new(), breaks: None, head_only: false }
     }
 
     /// A JSON answer.
@@ -37,6 +43,13 @@ impl Answer {
     #[must_use]
     pub fn with_header(mut self, name: &str, value: impl Into<String>) -> Self {
         self.headers.push((name.to_owned(), value.into()));
+        self
+    }
+
+    /// Promises the whole body, and ends in this way after so many bytes of it.
+    #[must_use]
+    pub fn breaking_after(mut self, bytes: usize, end: End) -> Self {
+        self.breaks = Some((bytes, end));
         self
     }
 

@@ -131,8 +131,12 @@ async fn answered(mut connection: TcpStream, state: &Mutex<State>) -> io::Result
         state.journal.push(request.clone());
         state.gate.clone()
     };
-    if let Some(answer) = gate.and_then(|gate| gate(&request)) {
-        return write_answer(&mut client, &answer).await;
+    if let Some(mut answer) = gate.and_then(|gate| gate(&request)) {
+        answer.head_only = request.method == "HEAD";
+        return tokio::select! {
+            written = write_answer(&mut client, &answer) => written,
+            () = gone(&mut reader) => Ok(()),
+        };
     }
     let (fault, upstream, added) = {
         let mut state = lock(state);

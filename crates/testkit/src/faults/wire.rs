@@ -4,7 +4,7 @@ use std::io;
 
 use tokio::io::{AsyncBufRead, AsyncBufReadExt, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 
-use super::Answer;
+use super::{Answer, End};
 
 /// A request as it arrived.
 #[derive(Debug, Clone)]
@@ -117,6 +117,14 @@ pub(crate) async fn write_answer(
 ) -> io::Result<()> {
     let framing = format!("content-length: {}\r\n", answer.body.len());
     connection.write_all(&head(answer.status, &answer.headers, &framing)).await?;
-    connection.write_all(&answer.body).await?;
-    connection.shutdown().await
+    if answer.head_only {
+        return connection.shutdown().await;
+    }
+    let sent = answer.breaks.map_or(answer.body.len(), |(bytes, _)| bytes.min(answer.body.len()));
+    connection.write_all(&answer.body[..sent]).await?;
+    connection.flush().await?;
+    match answer.breaks {
+        Some((_, End::Silence | End::Heartbeats)) => std::future::pending().await,
+        _ => connection.shutdown().await,
+    }
 }

@@ -13,8 +13,7 @@
 
 mod fetch;
 mod server;
-mod venv;
 
+pub use crate::Venv;
 pub use fetch::fetch;
 pub use server::Server;
-pub use venv::Venv;

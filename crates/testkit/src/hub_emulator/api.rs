@@ -4,6 +4,7 @@ use serde_json::{Value, json};
 
 use super::Space;
 use super::emulator::State;
+use super::files::{Question, about_model};
 use crate::faults::{Answer, Recorded};
 
 /// Who asks.
@@ -26,6 +27,8 @@ pub(super) fn answer(state: &mut State, request: &Recorded) -> Answer {
     }
     let known = matches!(caller, Caller::Known);
     match path {
+        // Once a day the Hub's own tools ask which programs start them.
+        "/api/agent-harnesses" => ok(&json!({"standardEnvVars": [], "harnesses": {}})),
         "/api/whoami-v2" if known => ok(&who()),
         "/api/spaces/zero-gpu/quota" if known => ok(&state.quota),
         "/api/whoami-v2" | "/api/spaces/zero-gpu/quota" => {
@@ -33,9 +36,16 @@ pub(super) fn answer(state: &mut State, request: &Recorded) -> Answer {
         }
         _ => match path.strip_prefix("/api/spaces/") {
             Some(rest) => about_space(state, rest, known, &request.method),
-            None => refusal(404, "Sorry, we can't find the page you are looking for.", None),
+            None => about_file(state, request, known),
         },
     }
+}
+
+fn about_file(state: &State, request: &Recorded, known: bool) -> Answer {
+    let State { models, hub, store, page, .. } = state;
+    let question = Question { request, known, hub, store, page: *page };
+    let missing = || refusal(404, "Sorry, we can't find the page you are looking for.", None);
+    about_model(models, &question).unwrap_or_else(missing)
 }
 
 fn about_space(state: &mut State, rest: &str, known: bool, method: &str) -> Answer {
@@ -124,11 +134,11 @@ fn who() -> Value {
     })
 }
 
-fn ok(body: &Value) -> Answer {
+pub(super) fn ok(body: &Value) -> Answer {
     usual(Answer::json(200, body))
 }
 
-fn refusal(status: u16, message: &str, code: Option<&str>) -> Answer {
+pub(super) fn refusal(status: u16, message: &str, code: Option<&str>) -> Answer {
     let answer = Answer::json(status, &json!({"error": message}));
     let answer = usual(answer).with_header("x-error-message", message);
     match code {
@@ -138,7 +148,7 @@ fn refusal(status: u16, message: &str, code: Option<&str>) -> Answer {
 }
 
 /// Headers that every answer of the Hub has.
-fn usual(answer: Answer) -> Answer {
+pub(super) fn usual(answer: Answer) -> Answer {
     answer
         .with_header("x-request-id", "Root=1-0123456789abcdef")
         .with_header("ratelimit", "\"api\";r=499;t=300")

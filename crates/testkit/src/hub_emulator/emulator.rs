@@ -6,7 +6,9 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use serde_json::{Value, json};
 
 use super::api::answer;
-use super::{Space, Step};
+use super::disturbance::{Disturbances, disturbed};
+use super::files::large;
+use super::{Disturbance, Model, Space, Step};
 use crate::faults::{Answer, Proxy, Recorded};
 
 #[derive(Debug)]
@@ -14,6 +16,11 @@ pub(super) struct State {
     pub(super) token: String,
     pub(super) quota: Value,
     pub(super) spaces: Vec<(Space, Arc<Proxy>)>,
+    pub(super) models: Vec<Model>,
+    pub(super) hub: String,
+    pub(super) store: String,
+    pub(super) page: usize,
+    disturbances: Disturbances,
 }
 
 /// A Hub on this machine.
@@ -22,6 +29,8 @@ pub struct HubEmulator {
     state: Arc<Mutex<State>>,
     // A proxy in which every answer comes from the gate: faults can be put before it as well.
     front: Proxy,
+    /// Has the large files.
+    store: Proxy,
 }
 
 impl HubEmulator {
@@ -32,12 +41,31 @@ impl HubEmulator {
     pub fn start(token: &str) -> io::Result<Self> {
         let quota = json!({"base": 2400, "current": 1810, "overquotaUsed": 0,
             "resetsAt": "2026-11-23T09:12:03.000Z"});
-        let state = State { token: token.to_owned(), quota, spaces: Vec::new() };
+        let (front, store) = (Proxy::alone()?, Proxy::alone()?);
+        let state = State {
+            token: token.to_owned(),
+            quota,
+            spaces: Vec::new(),
+            models: Vec::new(),
+            hub: front.url().to_owned(),
+            store: store.url().to_owned(),
+            page: 1000,
+            disturbances: Disturbances::default(),
+        };
         let state = Arc::new(Mutex::new(state));
-        let front = Proxy::alone()?;
         let shared = Arc::clone(&state);
-        front.gate(move |request| Some(answer(&mut lock(&shared), request)));
-        Ok(Self { state, front })
+        front.gate(move |request| {
+            let mut state = lock(&shared);
+            let disturbance = state.disturbances.next(request);
+            Some(disturbed(disturbance, request, |request| answer(&mut state, request)))
+        });
+        let shared = Arc::clone(&state);
+        store.gate(move |request| {
+            let mut state = lock(&shared);
+            let disturbance = state.disturbances.next(request);
+            Some(disturbed(disturbance, request, |request| large(&state.models, request)))
+        });
+        Ok(Self { state, front, store })
     }
 
     /// What `HF_ENDPOINT` is set to.
@@ -58,6 +86,37 @@ impl HubEmulator {
         });
         lock(&self.state).spaces.push((space, Arc::clone(&host)));
         Ok(host)
+    }
+
+    /// Puts a file into a model repository, on its branch `main`.
+    pub fn put(&self, repo: &str, file: &str, content: Vec<u8>) {
+        let mut state = lock(&self.state);
+        let known = state.models.iter().position(|model| model.id == repo);
+        let model = known.map_or_else(|| Model::new(repo), |at| state.models.swap_remove(at));
+        state.models.push(model.with_file(file, &content));
+    }
+
+    /// Adds a model's repository, or puts another in the place of the one of that name.
+    pub fn add_model(&self, model: Model) {
+        let mut state = lock(&self.state);
+        state.models.retain(|known| known.id != model.id);
+        state.models.push(model);
+    }
+
+    /// Gives listings in pages of so many entries.
+    pub fn set_page(&self, entries: usize) {
+        lock(&self.state).page = entries;
+    }
+
+    /// Does this to the next `times` answers to requests whose `METHOD /target` contains `pattern`,
+    /// whether they are the Hub's own or those of the server of large files.
+    pub fn disturb(&self, pattern: &str, times: usize, disturbance: Disturbance) {
+        lock(&self.state).disturbances.add(pattern, times, disturbance);
+    }
+
+    /// Every request to the server of large files so far.
+    pub fn store_journal(&self) -> Vec<Recorded> {
+        self.store.journal()
     }
 
     /// What the quota's address answers from now on.

@@ -15,7 +15,7 @@ pub struct Venv {
 }
 
 impl Venv {
-    /// Makes it, unless it is there: `<target>/gradio/<hash of the requirements>`. Test processes
+    /// Makes it, unless it is there: `<target>/venvs/<hash of the requirements>`. Test processes
     /// that come at the same time wait for the first; one that is half made is made anew.
     ///
     /// # Errors
@@ -24,7 +24,7 @@ impl Venv {
         let wanted = fs::read(requirements)?;
         let python = run(Command::new(system_python()).arg("--version"))?;
         let name = format!("{:016x}", fnv(&[wanted.as_slice(), python.as_bytes()].concat()));
-        let root = target_folder()?.join("gradio");
+        let root = target_folder()?.join("venvs");
         fs::create_dir_all(&root)?;
         let venv = Self { folder: root.join(&name) };
         let lock = File::create(root.join(format!("{name}.lock")))?;
