@@ -4,6 +4,15 @@
 //! [`SpaceEvaluator`] are what it builds. [`GradioClient`] underneath calls any endpoint of any
 //! Gradio app from version 4.9 on.
 //!
+//! # Where a Space cannot keep the port's contract
+//!
+//! No Gradio app tells why its model stopped. So every answer ends with
+//! [`FinishReason::Stop`](domain::FinishReason::Stop), also where `max_tokens` was reached, and
+//! token counts are absent. A plain function of an app that has begun runs to its end there, whoever
+//! has left; generators end.
+//!
+//! # Calling any endpoint
+//!
 //! ```no_run
 //! use serde_json::json;
 //! use textport_adapter_zerogpu::*;

@@ -37,7 +37,7 @@ pub(crate) const SETTINGS: &[Setting] = &[
     },
     Setting {
         name: "token",
-        about: "a Hugging Face token by reference, e.g. { env = \"HF_TOKEN\" }; { hf = true } uses the tools' own if there is one",
+        about: "a Hugging Face token by reference, e.g. { env = \"HF_TOKEN\" }; { hf = true } uses the tools' own if there is one, on the Hub only",
     },
     Setting { name: "user", about: "the user, for apps that ask for a login" },
     Setting { name: "password", about: "the password by reference" },
@@ -190,10 +190,13 @@ impl Settings {
         Ok(options)
     }
 
-    /// The token of the Hub's own tools is welcome and not required; another one was promised.
+    /// The token of the Hub's own tools is welcome and not required, and never leaves the Hub: who
+    /// points a provider at another server has not thereby given that server the token of this
+    /// machine. Another one was promised, and belongs to the provider it stands at.
     fn token(&self, context: &BuildContext) -> Result<Option<Secret>, Error> {
         match &self.token {
             None | Some(SecretRef::Hf(false)) => Ok(None),
+            Some(SecretRef::Hf(true)) if !SpaceRef::parse(&self.space)?.is_on_hub() => Ok(None),
             Some(reference @ SecretRef::Hf(true)) => Ok(context.secret(reference).ok()),
             Some(reference) => context.secret(reference).map(Some),
         }

@@ -23,6 +23,8 @@ pub(super) struct Job {
     pub(super) event_id: String,
     /// Gradio's major version there.
     pub(super) major: u32,
+    /// Whether that Gradio has `/cancel`.
+    pub(super) cancels: bool,
 }
 
 /// How far a job had come, as far as we know.
@@ -53,17 +55,14 @@ impl Job {
             Reached::Begun => self.cancel().await,
             _ if self.major >= 6 => self.cancel().await,
             Reached::Listening => tokio::time::sleep(NOTICED).await,
-            Reached::Joined => {
-                let path = format!("{}/queue/data?session_hash={}", self.prefix, self.session);
-                drop(timeout(LONGEST_FAREWELL, self.transport.open_stream(&path)).await);
-            }
+            Reached::Joined => hang_up(&self.transport, &self.prefix, &self.session).await,
         }
     }
 
     /// Asks the server to end the job. Best effort: the server ends it, too, when it notices that
     /// nobody listens any more.
     async fn cancel(&self) {
-        let path = format!("{}/cancel", self.prefix);
+        let path = format!("{}/{}", self.prefix, if self.cancels { "cancel" } else { "reset" });
         let body = json!({
             "session_hash": self.session, "fn_index": self.fn_index, "event_id": self.event_id,
         });
@@ -71,6 +70,12 @@ impl Job {
         let request = self.transport.fetch(Method::POST, &path, Body::Json(&body));
         let _ = timeout(LONGEST_FAREWELL, request).await;
     }
+}
+
+/// Listens to a session and hangs up: the server ends what it has of it, whatever its name.
+pub(super) async fn hang_up(transport: &Transport, prefix: &str, session: &str) {
+    let path = format!("{prefix}/queue/data?session_hash={session}");
+    drop(timeout(LONGEST_FAREWELL, transport.open_stream(&path)).await);
 }
 
 /// Ends the job when it is dropped before the job has ended by itself.

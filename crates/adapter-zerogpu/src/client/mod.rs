@@ -54,7 +54,7 @@ pub struct CallOptions {
     /// The session that the server keeps state under; a new one when absent. Calls that share one
     /// must not run at the same time.
     pub session: Option<String>,
-    /// Whole values in every message instead of diffs.
+    /// Whole values in every message instead of diffs, where the server's Gradio is 4.20 or later.
     pub full_values: bool,
 }
 
@@ -155,7 +155,7 @@ impl GradioClient {
         options: &CallOptions,
     ) -> Result<Call, Error> {
         let app = self.app();
-        let full_values = options.full_values;
+        let full_values = options.full_values && app.config.gives_whole_values();
         let prefix = app.config.api_prefix.clone();
         let submission = Submission {
             prefix: prefix.clone(),
@@ -164,6 +164,7 @@ impl GradioClient {
             data: Arc::clone(data),
             full_values,
             major: app.config.major(),
+            cancels: app.config.cancels(),
         };
         let transport = &self.shared.transport;
         let guard = join(Arc::clone(transport), submission).await?;

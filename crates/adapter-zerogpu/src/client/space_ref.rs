@@ -55,6 +55,15 @@ impl SpaceRef {
         Ok(Self(Kind::Address(url)))
     }
 
+    /// Whether the Hub knows it: `owner/name`, or an address below hf.space. Anything else is a
+    /// server of somebody's.
+    pub fn is_on_hub(&self) -> bool {
+        match &self.0 {
+            Kind::Hub(_) => true,
+            Kind::Address(url) => url.host_str().is_some_and(|host| host.ends_with(".hf.space")),
+        }
+    }
+
     pub(crate) fn kind(&self) -> &Kind {
         &self.0
     }
@@ -105,6 +114,21 @@ mod tests {
             ("https://example.org/sub/path/", "https://example.org/sub/path"),
         ] {
             assert_eq!(SpaceRef::parse(text).unwrap().to_string(), shown);
+        }
+    }
+
+    #[test]
+    fn only_names_and_hf_space_are_on_the_hub() {
+        for (text, expected) in [
+            ("a/b", true),
+            ("https://huggingface.co/spaces/a/b", true),
+            ("https://a-b.hf.space/", true),
+            ("https://a-b.hf.space.example.org", false),
+            ("https://hf.space.example.org", false),
+            ("https://evilhf.space", false),
+            ("http://127.0.0.1:7860", false),
+        ] {
+            assert_eq!(SpaceRef::parse(text).unwrap().is_on_hub(), expected, "{text}");
         }
     }
 

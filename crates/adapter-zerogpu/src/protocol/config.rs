@@ -110,6 +110,23 @@ impl AppConfig {
         self.version.split('.').next().and_then(|major| major.parse().ok()).unwrap_or(0)
     }
 
+    /// Whether it gives whole values instead of diffs when it is asked to: from 4.20 on. Earlier
+    /// versions take no notice of the wish.
+    pub(crate) fn gives_whole_values(&self) -> bool {
+        self.release() >= (4, 20)
+    }
+
+    /// Whether jobs are ended by `/cancel`: from 4.31 on. Before that there is `/reset`, which knows
+    /// generators that run, and nothing else.
+    pub(crate) fn cancels(&self) -> bool {
+        self.release() >= (4, 31)
+    }
+
+    fn release(&self) -> (u32, u32) {
+        let minor = self.version.split('.').nth(1).and_then(|minor| minor.parse().ok());
+        (self.major(), minor.unwrap_or(0))
+    }
+
     /// The component of this id.
     pub(crate) fn component(&self, id: i64) -> Option<&Component> {
         self.components.iter().find(|component| component.id == id)

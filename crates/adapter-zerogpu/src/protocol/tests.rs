@@ -93,6 +93,22 @@ fn a_function_without_a_name_is_private_in_every_spelling() {
 }
 
 #[test]
+fn what_a_version_can_do_follows_from_its_number() {
+    for (version, whole, cancels) in [
+        ("4.9.1", false, false),
+        ("4.19.2", false, false),
+        ("4.20.0", true, false),
+        ("4.31.0", true, true),
+        ("5.0.0-beta.1", true, true),
+        ("6.31.0", true, true),
+        ("", false, false),
+    ] {
+        let config = AppConfig { version: version.into(), ..AppConfig::default() };
+        assert_eq!((config.gives_whole_values(), config.cancels()), (whole, cancels), "{version}");
+    }
+}
+
+#[test]
 fn a_strange_configuration_is_still_read() {
     let config: AppConfig = serde_json::from_value(json!({
         "version": 7, "protocol": null, "app_id": 2_483_028_754_536_489_115_u64,

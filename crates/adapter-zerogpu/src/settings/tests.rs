@@ -70,3 +70,25 @@ fn only_the_tools_own_token_may_be_missing() {
     let settings = read(json!({"space": "a/b", "token": {"hf": true}})).unwrap();
     assert_eq!(settings.connect_options(&context).unwrap().token, Some(Secret::new("hf_x")));
 }
+
+/// The built-in providers have `{ hf = true }`: whoever changes their `space` must not thereby send
+/// the token of this machine to that server.
+#[test]
+fn the_tools_own_token_never_leaves_the_hub() {
+    let context = BuildContext::default().with_secrets(|_| Ok(Secret::new("hf_x")));
+    let token = |space: &str, token: Value| {
+        let settings = read(json!({"space": space, "token": token})).unwrap();
+        settings.connect_options(&context).unwrap().token
+    };
+    let (own, named) = (json!({"hf": true}), json!({"env": "T"}));
+    for (space, on_hub) in [
+        ("a/b", true),
+        ("https://a-b.hf.space", true),
+        ("https://gradio.example.org", false),
+        ("https://a-b.hf.space.example.org", false),
+        ("http://127.0.0.1:7860", false),
+    ] {
+        assert_eq!(token(space, own.clone()).is_some(), on_hub, "{space}");
+        assert!(token(space, named.clone()).is_some(), "{space}: it was named for this provider");
+    }
+}

@@ -64,6 +64,8 @@ async fn row_27_hidden_endpoints_are_not_listed(gradio: &'static Gradio) {
     assert_eq!(unknown.kind(), ErrorKind::NotFound);
     let hint = unknown.hint().unwrap();
     assert!(hint.contains("/respond") && !hint.contains("/unlisted"), "{hint}");
+    // Hidden is not locked: whoever knows the name calls it, as with plain HTTP.
+    assert_eq!(call(&client, "unlisted", &[json!("known")]).await.result(), [json!("known")]);
 }
 
 async fn row_31_mistakes_are_named_before_anything_is_sent(gradio: &'static Gradio) {

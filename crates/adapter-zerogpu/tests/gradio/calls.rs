@@ -30,7 +30,7 @@ fn order_of(event: &CallEvent) -> u8 {
     }
 }
 
-async fn row_06_status_only_moves_forward(gradio: &'static Gradio) {
+pub(crate) async fn row_06_status_only_moves_forward(gradio: &'static Gradio) {
     let client = connect(gradio.url("main")).await;
     let first = begin(&client, "slow", &[json!(0.6), json!("row 6")]).await.unwrap();
     let second = begin(&client, "slow", &[json!(0.1), json!("row 6")]).await.unwrap();
@@ -44,7 +44,7 @@ async fn row_06_status_only_moves_forward(gradio: &'static Gradio) {
     assert_eq!(first.result()[0], "slept 0.6");
 }
 
-async fn row_07_every_chunk_arrives_in_order(gradio: &'static Gradio) {
+pub(crate) async fn row_07_every_chunk_arrives_in_order(gradio: &'static Gradio) {
     let client = connect(gradio.url("main")).await;
     let told = call(&client, "complete", &[json!("Tell me of ports"), json!(20)]).await;
     let texts = told.texts();
@@ -54,7 +54,7 @@ async fn row_07_every_chunk_arrives_in_order(gradio: &'static Gradio) {
     assert_eq!(words, expected, "a chunk was lost or came twice");
 }
 
-async fn row_08_a_failing_call_ends_after_its_error(gradio: &'static Gradio) {
+pub(crate) async fn row_08_a_failing_call_ends_after_its_error(gradio: &'static Gradio) {
     let client = connect(gradio.url("main")).await;
     let told = call(&client, "boom", &[json!("x")]).await;
     assert!(told.outputs.is_empty(), "{told:?}");
@@ -73,7 +73,7 @@ async fn row_10_a_hidden_error_reaches_the_caller(gradio: &'static Gradio) {
     assert!(shown.to_string().contains("hidden detail: x"), "{shown}");
 }
 
-async fn row_11_progress_arrives_with_its_units(gradio: &'static Gradio) {
+pub(crate) async fn row_11_progress_arrives_with_its_units(gradio: &'static Gradio) {
     let client = connect(gradio.url("main")).await;
     let told = call(&client, "progress", &[json!(4)]).await;
     assert_eq!(told.result()[0], "did 4");
@@ -92,7 +92,7 @@ async fn row_11_progress_arrives_with_its_units(gradio: &'static Gradio) {
     assert_eq!(seen, (Some(3.0), Some(10.0), Some("files"), Some("in two parts")));
 }
 
-async fn row_18_state_is_no_value_of_the_result(gradio: &'static Gradio) {
+pub(crate) async fn row_18_state_is_no_value_of_the_result(gradio: &'static Gradio) {
     let client = connect(gradio.url("main")).await;
     let endpoint = client.endpoint("/remember").unwrap();
     let hidden: Vec<bool> = endpoint.outputs.iter().map(|output| output.hidden).collect();
@@ -101,7 +101,7 @@ async fn row_18_state_is_no_value_of_the_result(gradio: &'static Gradio) {
     assert_eq!(told.result(), [json!("a #1"), json!(null)]);
 }
 
-async fn row_19_logs_heartbeats_and_a_big_value(gradio: &'static Gradio) {
+pub(crate) async fn row_19_logs_heartbeats_and_a_big_value(gradio: &'static Gradio) {
     let client = connect(gradio.url("main")).await;
     let told = call(&client, "logs", &[json!("aloud")]).await;
     assert_eq!(told.result()[0], "ALOUD");
@@ -119,14 +119,14 @@ async fn row_19_logs_heartbeats_and_a_big_value(gradio: &'static Gradio) {
     assert_eq!((text.len(), text.matches("0123456789abcdef").count()), (1 << 20, 1 << 16));
 }
 
-async fn row_21_and_22_unusual_characters_survive(gradio: &'static Gradio) {
+pub(crate) async fn row_21_and_22_unusual_characters_survive(gradio: &'static Gradio) {
     let client = connect(gradio.url("main")).await;
     let told = call(&client, "hostile_text", &[json!("marks"), json!(0)]).await;
     let expected = "a\u{85}b\u{2028}c\nd\r\ne\"f\\g\u{0}h😀";
     assert_eq!(told.result()[0], expected);
 }
 
-async fn row_23_more_calls_than_workers_all_end(gradio: &'static Gradio) {
+pub(crate) async fn row_23_more_calls_than_workers_all_end(gradio: &'static Gradio) {
     let client = connect(gradio.url("main")).await;
     let (a, b) = (json!(0.01), json!("row 23"));
     let values = [a, b];
@@ -136,7 +136,7 @@ async fn row_23_more_calls_than_workers_all_end(gradio: &'static Gradio) {
     }
 }
 
-async fn row_34_an_error_after_values_ends_the_call(gradio: &'static Gradio) {
+pub(crate) async fn row_34_an_error_after_values_ends_the_call(gradio: &'static Gradio) {
     let client = connect(gradio.url("main")).await;
     let told = call(&client, "boom_late", &[json!("x")]).await;
     assert_eq!(told.texts(), ["one", "one two"]);

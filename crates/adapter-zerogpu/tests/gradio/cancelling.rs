@@ -4,11 +4,15 @@ use std::time::Duration;
 
 use ports::ErrorKind;
 use serde_json::{Value, json};
-use testkit::faults::{Fault, Proxy};
-use textport_adapter_zerogpu::{Arguments, Call, CallEvent, CallOptions, GradioClient};
+use testkit::faults::{End, Fault, Proxy};
+use textport_adapter_zerogpu::{
+    Arguments, Call, CallEvent, CallOptions, ConnectOptions, Deadlines, GradioClient,
+};
 
 use crate::serving::{Gradio, SIX, on_every_gradio};
-use crate::telling::{begin, call, connect, eventually, leaves_no_task, listen, within};
+use crate::telling::{
+    begin, call, connect, eventually, leaves_no_task, listen, try_connect, within,
+};
 
 on_every_gradio! {
     row_14_cancel_while_queued_and_while_running
@@ -17,6 +21,7 @@ on_every_gradio! {
     a_sibling_of_the_same_function_goes_on
     dropping_before_the_first_event_ends_the_job
     dropping_leaves_no_task
+    a_job_whose_answer_got_lost_is_ended
 }
 
 async fn until_partial(call: &mut Call) {
@@ -148,6 +153,25 @@ async fn dropping_leaves_no_task(gradio: &'static Gradio) {
     })
     .await;
     stands_still(gradio, "no task").await;
+}
+
+/// The server takes the job, and the answer that says so does not arrive: nobody knows the job's
+/// name, and still it must not run on beside the one of the next try.
+async fn a_job_whose_answer_got_lost_is_ended(gradio: &'static Gradio) {
+    for (tag, fault) in [
+        ("lost at once", Fault::ResetAfterHead),
+        ("lost after a while", Fault::cut_after("", End::Silence)),
+    ] {
+        let proxy = Proxy::before(gradio.url("main")).unwrap();
+        proxy.rule("/queue/join", fault);
+        let deadlines = Deadlines { request: Duration::from_secs(4), ..Deadlines::default() };
+        let options = ConnectOptions { deadlines, ..ConnectOptions::default() };
+        let client = try_connect(proxy.url(), options).await.unwrap();
+        let error = begin(&client, "endless", &[json!(tag)]).await.unwrap_err();
+        assert!(matches!(error.kind(), ErrorKind::Network | ErrorKind::Timeout(_)), "{error}");
+        eventually("the session is hung up", || proxy.requests("/queue/data").len() == 1).await;
+        stands_still(gradio, tag).await;
+    }
 }
 
 #[tokio::test]

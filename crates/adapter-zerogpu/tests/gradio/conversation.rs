@@ -8,7 +8,7 @@ use testkit::faults::Proxy;
 use textport_adapter_zerogpu::{SpaceGenerator, builtin_providers};
 
 use crate::serving::{Gradio, SIX, on_every_gradio};
-use crate::telling::eventually;
+use crate::telling::{connect, eventually};
 
 on_every_gradio! {
     every_shape_of_history_arrives_whole
@@ -80,7 +80,7 @@ pub(crate) async fn hear(generator: &dyn TextGenerator, request: Request) -> Hea
     heard
 }
 
-fn turns(last: &str) -> Request {
+pub(crate) fn turns(last: &str) -> Request {
     Request::messages(vec![
         Message::system("Answer in rhymes."),
         Message::user("What is a buoy?"),
@@ -92,11 +92,11 @@ fn turns(last: &str) -> Request {
 }
 
 /// What the app saw of a request whose message asks for it.
-fn seen(text: &str) -> Value {
+pub(crate) fn seen(text: &str) -> Value {
     serde_json::from_str(text).unwrap_or_else(|error| panic!("{error}: {text}"))
 }
 
-fn expected_history() -> Value {
+pub(crate) fn expected_history() -> Value {
     json!([
         ["user", "What is a buoy?"],
         ["assistant", "It floats, é 日本語 😀\nin two lines."],
@@ -105,13 +105,12 @@ fn expected_history() -> Value {
     ])
 }
 
-async fn every_shape_of_history_arrives_whole(gradio: &'static Gradio) {
-    let endpoints: &[&str] = match gradio.major {
-        4 => &["respond", "respond_once", "respond_messages", "respond_messages_once"],
-        5 => &["respond", "respond_once", "respond_pairs", "respond_pairs_once"],
-        _ => &["respond", "respond_once"],
-    };
-    for endpoint in endpoints {
+pub(crate) async fn every_shape_of_history_arrives_whole(gradio: &'static Gradio) {
+    let all = connect(gradio.url("main")).await.endpoints();
+    let shapes = all.iter().map(|endpoint| endpoint.name.trim_start_matches('/'));
+    let shapes: Vec<&str> = shapes.filter(|name| name.starts_with("respond")).collect();
+    assert!(shapes.contains(&"respond") && shapes.contains(&"respond_once"), "{shapes:?}");
+    for endpoint in shapes {
         let space = generator(gradio.url("main"), json!({"endpoint": endpoint})).await.unwrap();
         // Twice: what the first reply teaches must not break the second request.
         for _ in 0..2 {
@@ -132,7 +131,7 @@ async fn every_shape_of_history_arrives_whole(gradio: &'static Gradio) {
     }
 }
 
-async fn a_chat_interface_needs_no_configuration(gradio: &'static Gradio) {
+pub(crate) async fn a_chat_interface_needs_no_configuration(gradio: &'static Gradio) {
     let space = generator(gradio.url("interface"), json!({})).await.unwrap();
     for need in
         [Capability::SystemPrompt, Capability::MaxTokens, Capability::Temperature, Capability::TopP]
@@ -147,7 +146,7 @@ async fn a_chat_interface_needs_no_configuration(gradio: &'static Gradio) {
 }
 
 /// The app keeps the turns itself, under a session that has to come again.
-async fn a_chat_interface_keeps_its_conversation(gradio: &'static Gradio) {
+pub(crate) async fn a_chat_interface_keeps_its_conversation(gradio: &'static Gradio) {
     let space = generator(gradio.url("interface"), json!({})).await.unwrap();
     let mut messages = vec![Message::user("SAY hello there")];
     for turn in ["SAY second", "RECALL"] {
@@ -180,7 +179,7 @@ async fn a_chat_interface_keeps_its_conversation(gradio: &'static Gradio) {
     assert_eq!(told["history"], json!([]));
 }
 
-async fn text_that_grows_is_given_once(gradio: &'static Gradio) {
+pub(crate) async fn text_that_grows_is_given_once(gradio: &'static Gradio) {
     for (endpoint, message, expected) in [
         ("complete", "SAY a  b é 日本語 😀 a a a b", "a  b é 日本語 😀 a a a b"),
         ("deltas", "SAY only the new piece each time", "only the new piece each time"),
@@ -245,7 +244,7 @@ async fn a_stop_sequence_cuts_the_text_and_ends_the_job(gradio: &'static Gradio)
     }
 }
 
-async fn reasoning_is_kept_apart(gradio: &'static Gradio) {
+pub(crate) async fn reasoning_is_kept_apart(gradio: &'static Gradio) {
     for endpoint in ["respond", "respond_once", "complete"] {
         let space = generator(gradio.url("main"), json!({"endpoint": endpoint})).await.unwrap();
         let answer = space.generate(Request::user("THINK")).await.unwrap();
@@ -337,7 +336,9 @@ async fn the_inspection_says_what_goes_where() {
     let respond = endpoints.iter().find(|endpoint| endpoint["name"] == "/respond").unwrap();
     let expected = json!({"message": 0, "history": 1, "system": 2, "temperature": 3, "max_tokens": 4, "top_p": 5});
     assert_eq!(respond["mapping"]["inputs"], expected);
-    assert!(inspection["unclear"].is_string() || inspection["chosen"].is_string());
+    assert_eq!((&inspection["chosen"], &inspection["unclear"]), (&json!("/respond"), &Value::Null));
+    let found = generator(SIX.url("main"), json!({})).await.unwrap();
+    assert_eq!(found.endpoint().name, "/respond", "among many, without a word of configuration");
     let printed = space.client().inspect().to_string();
     assert!(
         printed.contains("/respond (streams)") && printed.contains("<- max_tokens"),

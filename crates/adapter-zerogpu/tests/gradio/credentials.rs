@@ -5,6 +5,7 @@ use serde_json::json;
 use testkit::faults::{Answer, Fault, Proxy};
 use textport_adapter_zerogpu::{ConnectOptions, Login};
 
+use crate::conversation::{generator, hear};
 use crate::serving::{Gradio, SIX, on_every_gradio};
 use crate::telling::{call, connect, try_connect, within};
 
@@ -61,6 +62,44 @@ async fn row_12_a_login_opens_the_door(gradio: &'static Gradio) {
         assert!(cookie.contains("access-token"), "{} has the cookies {cookie:?}", request.target);
     }
     assert!(journal.iter().all(|request| !request.target.contains("builder")));
+}
+
+/// Whoever wants `Authorization` for an app of their own says so, and gets exactly that.
+#[tokio::test]
+async fn row_01_an_explicit_authorization_is_kept() {
+    let proxy = Proxy::before(SIX.url("main")).unwrap();
+    let own = ("Authorization".into(), Secret::new("Basic b3duOm93bg=="));
+    let options = ConnectOptions { headers: vec![own], ..ConnectOptions::default() };
+    let client = within(20, try_connect(proxy.url(), options)).await.unwrap();
+    within(20, call(&client, "add", &[json!(1), json!(2)])).await.result();
+    for request in proxy.journal() {
+        assert_eq!(request.header("authorization"), Some("Basic b3duOm93bg=="));
+        assert_eq!(request.header("x-hf-authorization"), None);
+    }
+}
+
+/// The built-in provider with another address: that server gets no token of the Hub's tools.
+#[tokio::test]
+async fn the_token_of_the_tools_stays_on_the_hub() {
+    let built_in = serde_json::to_value(textport_adapter_zerogpu::builtin_providers()).unwrap();
+    let mut settings = built_in["qwen3_zerogpu"].clone();
+    settings.as_object_mut().unwrap().remove("kind");
+    assert_eq!(settings["token"], json!({"hf": true}));
+    let proxy = Proxy::before(SIX.url("main")).unwrap();
+    let space = within(20, generator(proxy.url(), settings.clone())).await.unwrap();
+    within(20, hear(&space, domain::Request::user("SAY hello"))).await.text();
+    assert!(proxy.journal().len() >= 4);
+    for request in proxy.journal() {
+        assert!(!request.mentions("hf_token"), "it was sent to {}", request.target);
+    }
+    // On the Hub it opens a private Space.
+    let hub = testkit::hub_emulator::HubEmulator::start("hf_token").unwrap();
+    let private = testkit::hub_emulator::Space::running("acme/private", SIX.url("main")).private();
+    let host = hub.add(private).unwrap();
+    settings["hub_endpoint"] = json!(hub.url());
+    let space = within(20, generator("acme/private", settings)).await.unwrap();
+    assert_eq!(within(20, hear(&space, domain::Request::user("SAY hello"))).await.text(), "hello");
+    assert!(host.journal().iter().all(|r| r.header("x-hf-authorization").is_some()));
 }
 
 #[tokio::test]

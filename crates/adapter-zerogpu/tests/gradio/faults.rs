@@ -265,7 +265,7 @@ async fn a_server_that_restarts_in_mid_job() {
     if !SIX.wanted() {
         return;
     }
-    let mut first = tokio::task::spawn_blocking(|| start(6, "alone")).await.unwrap().unwrap();
+    let mut first = tokio::task::spawn_blocking(|| start("6", "alone")).await.unwrap().unwrap();
     let proxy = Proxy::before(first.url("main").unwrap()).unwrap();
     let client = within(20, connect(proxy.url())).await;
     let mut running = begin(&client, "endless", &[json!("restart")]).await.unwrap();
@@ -285,7 +285,7 @@ async fn a_server_that_restarts_in_mid_job() {
     assert_eq!(texts, expected);
     let down = within(20, call(&client, "add", &[json!(1), json!(2)])).await.error.unwrap();
     assert_eq!(down.kind(), ErrorKind::Network, "{down}");
-    let second = tokio::task::spawn_blocking(|| start(6, "alone")).await.unwrap().unwrap();
+    let second = tokio::task::spawn_blocking(|| start("6", "alone")).await.unwrap().unwrap();
     proxy.redirect_to(second.url("main").unwrap());
     let again = within(20, call(&client, "add", &[json!(1), json!(2)])).await;
     assert_eq!(again.result()[1], json!(2));

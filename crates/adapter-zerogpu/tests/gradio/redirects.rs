@@ -80,6 +80,21 @@ async fn no_password_follows_a_redirect_of_the_login() {
     assert!(thief.journal().is_empty());
 }
 
+/// The Hub's answers may lead elsewhere, as those for files do: the token does not.
+#[tokio::test]
+async fn no_token_follows_a_redirect_of_the_hub() {
+    for status in [301, 302, 303, 307, 308] {
+        let (thief, hub) = (Proxy::alone().unwrap(), Proxy::alone().unwrap());
+        thief.rule("", Fault::Instead(Answer::json(404, &json!({"error": "nothing here"}))));
+        hub.rule("", elsewhere(status, &format!("{}/stolen", thief.url())));
+        let options = ConnectOptions { hub_endpoint: hub.url().to_owned(), ..options() };
+        within(20, try_connect("acme/proof", options)).await.unwrap_err();
+        let asked = hub.journal();
+        assert_eq!(asked[0].header("authorization"), Some(format!("Bearer {TOKEN}").as_str()));
+        nothing_arrived(&thief);
+    }
+}
+
 /// Another scheme, another port of the same host and a name that only looks alike are elsewhere too.
 #[tokio::test]
 async fn lookalikes_are_elsewhere() {

@@ -23,7 +23,7 @@ async fn remember(client: &GradioClient, session: &str) -> Value {
     listen(client.call(&endpoint, arguments, options).await.unwrap()).await.result()[0].clone()
 }
 
-async fn row_05_state_is_kept_per_session(gradio: &'static Gradio) {
+pub(crate) async fn row_05_state_is_kept_per_session(gradio: &'static Gradio) {
     let client = connect(gradio.url("main")).await;
     for (session, expected) in
         [("first", "x #1"), ("first", "x #2"), ("second", "x #1"), ("first", "x #3")]

@@ -15,7 +15,7 @@ on_every_gradio! {
 }
 
 /// Each byte is a packet: characters, lines and events are all cut in two.
-async fn byte_by_byte_gives_the_same(gradio: &'static Gradio) {
+pub(crate) async fn byte_by_byte_gives_the_same(gradio: &'static Gradio) {
     let values = [json!("Characters: é 日本語 😀"), json!(12)];
     let direct = call(&connect(gradio.url("main")).await, "complete", &values).await;
     let proxy = Proxy::before(gradio.url("main")).unwrap();
@@ -44,7 +44,7 @@ async fn a_list_that_shrinks_inside_a_list_ends_right(gradio: &'static Gradio) {
     assert_eq!(whole.outputs.len(), 5);
 }
 
-async fn whole_values_and_diffs_agree(gradio: &'static Gradio) {
+pub(crate) async fn whole_values_and_diffs_agree(gradio: &'static Gradio) {
     let client = connect(gradio.url("main")).await;
     let endpoint = client.endpoint("respond").unwrap();
     let arguments = || Arguments::positional([json!("Tell me of ports"), json!([])]);
@@ -56,7 +56,7 @@ async fn whole_values_and_diffs_agree(gradio: &'static Gradio) {
     assert!(diffs.outputs.len() > 60);
 }
 
-async fn values_that_are_taken_back_end_right(gradio: &'static Gradio) {
+pub(crate) async fn values_that_are_taken_back_end_right(gradio: &'static Gradio) {
     let client = connect(gradio.url("main")).await;
     let told = call(&client, "revise", &[json!("x")]).await;
     let expected = ["The port", "The port is", "The port was open", "The port was", "The port was"];

@@ -82,7 +82,7 @@ def build_main():
         endpoint(e.remember, [text, state], [out, state])
         endpoint(e.slow, [num, text], [out])
         endpoint(e.endless, [text], [out], concurrency_limit=4)
-        endpoint(e.endless, [text], [out], api_name="endless_alone", concurrency_limit=1)
+        endpoint(e.endless, [text], [out], api_name="endless_alone", concurrency_limit=1, concurrency_id="alone")
         endpoint(e.seen, [text], [json_out])
         endpoint(e.add, [num, num2], [out, json_out])
         endpoint(e.event_seen, [text], [json_out])
@@ -155,6 +155,8 @@ def start():
     if MODE == "zerogpu":
         # On ZeroGPU one waiting call fills the queue, unless the app says otherwise.
         return {"zerogpu": launch(scheduler.build(), queue={"max_size": 64})}
+    if MODE == "early":  # the servers that differ in how they are started are the later versions'
+        return {"main": launch(build_main()), "interface": launch(build_interface())}
     if MODE == "alone":
         return {"main": launch(build_main())}
     return {

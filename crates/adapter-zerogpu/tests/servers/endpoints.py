@@ -1,6 +1,7 @@
 """Toy endpoints: every shape of a Gradio function that a client has to understand."""
 
 import asyncio
+import inspect
 import json
 import time
 import zlib
@@ -110,6 +111,8 @@ def chatbots():
     """Every shape of history that this Gradio knows, by endpoint name."""
     if MAJOR >= 6:
         return {"respond": (gr.Chatbot(label="Chatbot"), False)}
+    if "type" not in inspect.signature(gr.Chatbot.__init__).parameters:
+        return {"respond": (gr.Chatbot(label="Chatbot"), True)}
     pairs = gr.Chatbot(label="Chatbot") if MAJOR == 4 else gr.Chatbot(label="Chatbot", type="tuples")
     messages = gr.Chatbot(label="Chatbot", type="messages")
     if MAJOR == 4:
@@ -280,22 +283,27 @@ def lengths(texts):
     return ([f"{len(text)}" for text in texts],)
 
 
+def evaluated(n, row):
+    expected = row["text"].rsplit("<|im_start|>assistant\n", 1)[-1].replace("<|im_end|>", "").strip()
+    return {
+        "task_id": row.get("task_id", f"task_{n}"),
+        "agent": row.get("agent", "unknown"),
+        "status": "success",
+        "expected_length": len(expected),
+        "generated_length": len(expected),
+        "generation_time": 0.02,
+    }
+
+
 def run_full_evaluation(test_data_text, batch_size, bar=gr.Progress()):
     """The evaluation endpoint of the origin: JSON lines in, a summary and a report out."""
     rows = [json.loads(line) for line in test_data_text.splitlines() if line.strip()]
     results = []
-    for n, row in enumerate(rows):
-        bar((n, len(rows)), desc="Evaluating")
-        time.sleep(0.02)
-        expected = row["text"].rsplit("<|im_start|>assistant\n", 1)[-1].replace("<|im_end|>", "").strip()
-        results.append({
-            "task_id": row.get("task_id", f"task_{n}"),
-            "agent": row.get("agent", "unknown"),
-            "status": "success",
-            "expected_length": len(expected),
-            "generated_length": len(expected),
-            "generation_time": 0.02,
-        })
+    with work(f"evaluation:{rows[0].get('agent')}"):
+        for n, row in enumerate(rows):
+            bar((n, len(rows)), desc="Evaluating")
+            time.sleep(0.02)
+            results.append(evaluated(n, row))
     report = {
         "total_examples": len(results),
         "successful": len(results),
