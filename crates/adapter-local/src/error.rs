@@ -18,7 +18,6 @@ impl LoadError {
     }
 
     /// What is wrong with the file.
-    #[cfg(test)]
     pub(crate) fn cause(&self) -> &LoadCause {
         &self.cause
     }
@@ -29,8 +28,16 @@ impl LoadError {
 pub(crate) enum LoadCause {
     #[error("cannot be read: {0}")]
     Io(std::io::Error),
-    #[error("is a folder, not a GGUF file")]
+    #[error("is a folder, not a file")]
     Folder,
+    #[error("is a folder without a config.json, so it holds no model")]
+    NoConfig,
+    #[error("has neither model.safetensors nor model.safetensors.index.json")]
+    NoWeights,
+    #[error("is not there, but model.safetensors.index.json names it")]
+    MissingShard,
+    #[error("holds the weights of a model and nothing else")]
+    WeightsOnly,
     #[error("is not a GGUF file (it begins with {:?})", String::from_utf8_lossy(magic))]
     NotGguf { magic: Vec<u8> },
     #[error("is a big-endian GGUF file; only little-endian ones are supported")]
@@ -43,6 +50,12 @@ pub(crate) enum LoadCause {
     TensorCut { tensor: String, end: u64, size: u64 },
     #[error("is damaged: {what} is {value}, more than {most}")]
     Absurd { what: String, value: u64, most: u64 },
+    #[error("is damaged: {what} cannot be read: {problem}")]
+    Json { what: String, problem: String },
+    #[error("is damaged: the {bytes} bytes before tensor {tensor:?} belong to no tensor")]
+    Hole { tensor: String, bytes: u64 },
+    #[error("is damaged: the {bytes} bytes after the last tensor belong to no tensor")]
+    Trailing { bytes: u64 },
     #[error("is damaged: {what} at byte {at} is not UTF-8")]
     NotUtf8 { what: String, at: usize },
     #[error("is damaged: the metadata key {0:?} appears twice")]
@@ -60,6 +73,13 @@ pub(crate) enum LoadCause {
         known_types()
     )]
     Quantization { tensor: String, kind: String },
+    #[error(
+        "tensor {tensor:?} is stored as {dtype}, which is not supported; known: {}",
+        known_dtypes()
+    )]
+    Dtype { tensor: String, dtype: String },
+    #[error("no memory for tensor {tensor:?} ({bytes} bytes)")]
+    OutOfMemory { tensor: String, bytes: usize },
     #[error("has no tensor {0:?}")]
     MissingTensor(String),
     #[error(
@@ -74,18 +94,52 @@ pub(crate) enum LoadCause {
     Architecture { found: String, known: String },
     #[error("asks for {0}, which is not supported")]
     Unsupported(String),
+    #[error(
+        "tensor {tensor:?} is quantized to {kind} already; making {wanted} of it would round twice"
+    )]
+    QuantizedAlready { tensor: String, kind: &'static str, wanted: String },
+    #[error("is a folder without an adapter_config.json, so it holds no adapter")]
+    NoAdapter,
+    #[error("has no adapter_model.safetensors")]
+    NoAdapterWeights,
+    #[error("the adapter has {0}, which cannot be merged")]
+    Adapter(String),
+    #[error(
+        "the adapter was not made for this model: it changes {tensor:?} with the shape {adapter:?}, {}",
+        no_or_other(model.as_deref(), architecture)
+    )]
+    OtherBase {
+        tensor: String,
+        adapter: Vec<usize>,
+        model: Option<Vec<usize>>,
+        architecture: String,
+    },
     #[error("the worker threads could not be started: {0}")]
     Threads(String),
+    #[error("the device cannot take it: {0}")]
+    Device(String),
+}
+
+fn no_or_other(model: Option<&[usize]>, architecture: &str) -> String {
+    match model {
+        Some(shape) => format!("which has the shape {shape:?} in the model"),
+        None => format!("which the {architecture} model does not have"),
+    }
 }
 
 fn known_types() -> String {
     crate::gguf::GgmlType::ALL.map(crate::gguf::GgmlType::as_str).join(", ")
 }
 
+fn known_dtypes() -> String {
+    crate::safetensors::DTYPES.map(|(name, _)| name).join(", ")
+}
+
 impl LoadCause {
     fn kind(&self) -> ErrorKind {
         match self {
-            Self::Threads(_) => ErrorKind::Internal,
+            Self::Threads(_) | Self::Device(_) => ErrorKind::Internal,
+            Self::OutOfMemory { .. } => ErrorKind::OutOfMemory,
             _ => ErrorKind::ModelLoad,
         }
     }
@@ -99,9 +153,22 @@ impl LoadCause {
                 "check who may read the file"
             }
             Self::Io(_) => "check the disk and the path",
-            Self::Folder => "name the .gguf file inside it",
+            Self::Folder => "name a file inside it",
+            Self::NoConfig => {
+                "name a folder with config.json and model.safetensors, or a .gguf file"
+            }
+            Self::NoWeights => {
+                "if the weights are there in another form, transformers converts them: \
+                 AutoModelForCausalLM.from_pretrained(FOLDER).save_pretrained(FOLDER)"
+            }
+            Self::WeightsOnly => "name the folder that it is in",
+            Self::Dtype { .. } => "convert the model to BF16, or use a GGUF file of it",
+            Self::OutOfMemory { .. } => {
+                "use a smaller model or leave its numbers as they are stored"
+            }
             Self::NotGguf { .. } => {
-                "local models are single GGUF files; fetch one with `textport models pull`"
+                "local models are GGUF files or folders with config.json and model.safetensors; \
+                 `textport models pull` fetches one"
             }
             Self::BigEndian | Self::Version(_) => "convert the model again with current tools",
             Self::Quantization { .. } => {
@@ -110,7 +177,21 @@ impl LoadCause {
             Self::Architecture { .. } | Self::Unsupported(_) | Self::UnknownTensor { .. } => {
                 "use another model, or another provider for this one"
             }
+            Self::QuantizedAlready { .. } => {
+                "start from a file in full or half precision (F32, F16, BF16)"
+            }
+            Self::NoAdapter => "name a folder that PEFT's save_pretrained has written",
+            Self::NoAdapterWeights => {
+                "save the adapter again with safe_serialization=True, or name its folder"
+            }
+            Self::Adapter(_) => {
+                "merge it with PEFT (merge_and_unload) and name the merged model instead"
+            }
+            Self::OtherBase { .. } => {
+                "name the model that adapter_config.json gives as base_model_name_or_path"
+            }
             Self::Threads(_) => "ask for fewer threads",
+            Self::Device(_) => "use device = \"cpu\"",
             Self::MissingTensor(_)
             | Self::MissingKey(_)
             | Self::Metadata { .. }
@@ -121,6 +202,10 @@ impl LoadCause {
             | Self::TensorCut { .. }
             | Self::Absurd { .. }
             | Self::NotUtf8 { .. }
+            | Self::Json { .. }
+            | Self::Hole { .. }
+            | Self::Trailing { .. }
+            | Self::MissingShard
             | Self::DuplicateKey(_)
             | Self::DuplicateTensor(_)
             | Self::Overlap { .. }
@@ -129,10 +214,25 @@ impl LoadCause {
     }
 }
 
+/// One line of bounded length: files put what they like into their keys and names.
+pub(crate) fn one_line(message: &str) -> String {
+    message.chars().map(|c| if c.is_control() { ' ' } else { c }).take(1000).collect()
+}
+
+/// The port's error for one of ours. What had to be cut is not repeated whole as its cause.
+pub(crate) fn bounded(
+    kind: ErrorKind,
+    error: impl std::error::Error + Send + Sync + 'static,
+) -> Error {
+    let whole = error.to_string();
+    let outer = Error::new(kind, one_line(&whole));
+    if outer.to_string() == whole { outer.with_source(error) } else { outer }
+}
+
 impl From<LoadError> for Error {
     fn from(error: LoadError) -> Self {
-        let converted = Self::new(error.cause.kind(), error.to_string());
-        converted.with_hint(error.cause.hint()).with_source(error)
+        let (kind, hint) = (error.cause.kind(), error.cause.hint());
+        bounded(kind, error).with_hint(hint)
     }
 }
 
@@ -147,19 +247,31 @@ pub(crate) enum DecodeError {
     ContextFull { wanted: usize, context_length: usize },
     #[error("not enough memory for the KV cache ({bytes} bytes)")]
     OutOfMemory { bytes: usize },
+    #[error("the device has not enough memory for a step")]
+    StepOutOfMemory,
+    #[error("the device failed: {0}")]
+    Device(String),
     #[error("the model computed a value that is not a number")]
     NotFinite,
+    #[error("a step names a sequence that is not open, or one twice")]
+    WrongSequence,
+    #[error("{most} sequences are open already")]
+    TooManySequences { most: usize },
 }
 
 impl From<DecodeError> for Error {
     fn from(error: DecodeError) -> Self {
         let (kind, hint) = match &error {
-            DecodeError::NoTokens | DecodeError::UnknownToken { .. } => (ErrorKind::Internal, None),
+            DecodeError::NoTokens
+            | DecodeError::UnknownToken { .. }
+            | DecodeError::WrongSequence
+            | DecodeError::TooManySequences { .. } => (ErrorKind::Internal, None),
+            DecodeError::Device(_) => (ErrorKind::Internal, Some("use device = \"cpu\"")),
             DecodeError::ContextFull { .. } => (
                 ErrorKind::ContextLengthExceeded,
                 Some("shorten the prompt or raise context_length"),
             ),
-            DecodeError::OutOfMemory { .. } => {
+            DecodeError::OutOfMemory { .. } | DecodeError::StepOutOfMemory => {
                 (ErrorKind::OutOfMemory, Some("use a shorter context_length or a smaller model"))
             }
             DecodeError::NotFinite => {

@@ -9,7 +9,7 @@ use ports::{
 };
 
 use crate::config::{LocalConfig, SETTINGS};
-use crate::{Catalogue, LocalGenerator, ModelStore};
+use crate::{Catalogue, LocalGenerator, ModelStore, device};
 
 /// The word that selects this kind.
 pub(crate) const KIND: &str = "local";
@@ -47,13 +47,23 @@ impl LocalFactory {
         context: &BuildContext,
     ) -> Result<LocalGenerator, Error> {
         let config = LocalConfig::parse(&spec).map_err(|error| in_table(&spec.id, &error))?;
+        // Before a model is fetched for a device that is not there.
+        let device = config.device;
+        let chosen = tokio::task::spawn_blocking(move || device::resolve(device)).await;
+        let device = chosen.map_err(|error| failed("looking for a GPU", &error))??.device;
         let path = self.store.ensure(&self.catalogue, &config.model, context).await?;
-        let loaded =
-            tokio::task::spawn_blocking(move || LocalGenerator::load(spec.id, &config, &path));
-        loaded.await.unwrap_or_else(|error| {
-            Err(Error::new(ErrorKind::Internal, format!("loading the model failed: {error}")))
-        })
+        let sampling = self.catalogue.get(&config.model).map(|entry| entry.sampling);
+        let sampling = sampling.unwrap_or_default();
+        let loaded = tokio::task::spawn_blocking(move || {
+            LocalGenerator::load(spec.id, &config, device, &sampling, &path)
+        });
+        loaded.await.unwrap_or_else(|error| Err(failed("loading the model", &error)))
     }
+}
+
+/// A thread that panicked or was ended.
+fn failed(what: &str, error: &tokio::task::JoinError) -> Error {
+    Error::new(ErrorKind::Internal, format!("{what} failed: {error}"))
 }
 
 /// The error with the name of the table that it is about.

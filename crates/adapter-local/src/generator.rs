@@ -8,18 +8,29 @@ use std::time::Instant;
 use async_trait::async_trait;
 use domain::{
     Capabilities, Capability, Health, HealthState, ModelId, ProviderId, ProviderInfo, Request,
+    Response,
 };
+use futures_util::{StreamExt, stream};
 use ports::{Error, ErrorKind, EventStream, TextGenerator, accept};
+use tokio::sync::Semaphore;
 
+use crate::arrange::arrange;
+use crate::catalogue::Sampling;
+use crate::checkpoint::Checkpoint;
 use crate::config::LocalConfig;
+use crate::context_limit::ContextLimit;
+use crate::cpu::default_threads;
 use crate::decoder::{self, LoadOptions};
-use crate::engine::{Engine, Task};
-use crate::gguf::GgufFile;
+use crate::device::Device;
+use crate::engine::{Engine, LONGEST_LINE, Limits, Signature, Task};
+use crate::memory::default_cache_bytes;
 use crate::prompt::{Prompter, Rendered};
 use crate::sampler::SamplerSettings;
 
-/// Requests worth having in flight: one runs, one waits, so that the engine never idles between.
-const CONCURRENCY: u32 = 2;
+/// Requests answered at once unless configured otherwise.
+const MAX_BATCH: usize = 16;
+/// Requests of one batch that are submitted before the first of them is answered.
+const BATCH_AHEAD: usize = LONGEST_LINE / 4;
 
 /// Answers with a GGUF model on this machine. See the [crate's documentation](crate).
 pub struct LocalGenerator {
@@ -27,43 +38,55 @@ pub struct LocalGenerator {
     capabilities: Capabilities,
     prompter: Arc<Prompter>,
     defaults: SamplerSettings,
-    context_length: usize,
+    context: ContextLimit,
+    /// Prompts are made on as many threads as there are permits.
+    preparing: Semaphore,
     engine: Engine,
 }
 
 impl LocalGenerator {
     /// Loads the file at `path`; takes its time, so not on an async thread.
-    pub(crate) fn load(id: ProviderId, config: &LocalConfig, path: &Path) -> Result<Self, Error> {
-        let file = Arc::new(GgufFile::open(path)?);
-        let prompter = Arc::new(Prompter::load(file.metadata())?);
-        let defaults = SamplerSettings::of_model(file.metadata());
+    pub(crate) fn load(
+        id: ProviderId,
+        config: &LocalConfig,
+        device: Device,
+        sampling: &Sampling,
+        path: &Path,
+    ) -> Result<Self, Error> {
+        let checkpoint = Checkpoint::open(path)?;
+        let checkpoint = arrange(checkpoint, config)?;
+        let prompter = Arc::new(checkpoint.prompter()?);
+        let defaults = checkpoint.sampling()?.with_sampling(sampling);
+        let weights = weight_bytes(&checkpoint);
+        let cache_bytes = config.kv_cache_mib.map(|mib| mib.saturating_mul(1 << 20));
+        let cache_bytes = cache_bytes.unwrap_or_else(|| default_cache_bytes(weights));
         let options = LoadOptions {
+            engine: decoder::Engine::on(device)?,
             threads: config.threads,
             context_length: config.context_length,
+            cache_bytes: Some(cache_bytes),
             ..LoadOptions::default()
         };
-        let decoder = decoder::load(file, &options)?;
+        let decoder = decoder::load(&checkpoint, &options)?;
         let (words, logits) = (prompter.tokenizer().vocabulary().len(), decoder.vocab_size());
         if words > logits {
             let message = format!("{}: {words} tokens, but {logits} logits", path.display());
             return Err(Error::new(ErrorKind::ModelLoad, message)
                 .with_hint("the file does not describe a whole model: convert or fetch it again"));
         }
-        let context_length = decoder.context_length();
-        if let Some(asked) = config.context_length.filter(|asked| *asked > context_length) {
-            let message =
-                format!("context_length is {asked}, but the model's limit is {context_length}");
-            return Err(Error::new(ErrorKind::ConfigInvalid, message)
-                .with_hint("lower context_length, or leave it out for the model's own limit"));
-        }
+        let context = ContextLimit::of(decoder.as_ref(), config, cache_bytes)?;
         let model = ModelId::new(config.model.as_str()).ok();
-        let engine = Engine::start(decoder, Arc::clone(&prompter), id.clone(), model.clone())?;
+        let signature = Signature { provider: id.clone(), model: model.clone() };
+        let threads = config.threads.unwrap_or_else(default_threads);
+        let limits = Limits { at_once: config.max_batch.unwrap_or(MAX_BATCH), threads };
+        let engine = Engine::start(decoder, Arc::clone(&prompter), signature, limits)?;
         Ok(Self {
             info: ProviderInfo { id, kind: crate::factory::KIND.to_owned(), model },
-            capabilities: capabilities(&prompter, context_length),
+            capabilities: capabilities(&prompter, context.tokens, engine.at_once()),
             prompter,
             defaults,
-            context_length,
+            context,
+            preparing: Semaphore::new(threads),
             engine,
         })
     }
@@ -88,13 +111,14 @@ impl LocalGenerator {
     }
 
     async fn prepare(&self, request: Request, submitted: Instant) -> Result<Task, Error> {
-        let (prompter, context) = (Arc::clone(&self.prompter), self.context_length);
+        let (prompter, context) = (Arc::clone(&self.prompter), self.context);
         let settings = self.defaults.with_options(&request.options);
-        // Templates and long texts take their time.
+        // Templates and long texts take their time. The semaphore is never closed.
+        let _permit = self.preparing.acquire().await.ok();
         let prepared = tokio::task::spawn_blocking(move || {
             let fewest = prompter.fewest_tokens(&request);
-            if fewest + 1 > context {
-                return Err(too_long(&format!("at least {fewest}"), context));
+            if fewest + 1 > context.tokens {
+                return Err(context.too_long(&format!("at least {fewest}")));
             }
             let prepared = prompter.render(&request)?;
             let end_of_thinking = prompter.end_of_thinking()?;
@@ -105,7 +129,7 @@ impl LocalGenerator {
             Err(Error::new(ErrorKind::Internal, message))
         });
         let (prepared, end_of_thinking, options) = prepared?;
-        let limit = limit(prepared.ids.len(), options.max_tokens, context)?;
+        let limit = context.for_request(prepared.ids.len(), options.max_tokens)?;
         Ok(Task {
             ids: prepared.ids,
             thinking: prepared.thinking,
@@ -119,31 +143,16 @@ impl LocalGenerator {
     }
 }
 
-/// Most tokens of prompt and answer together.
-fn limit(prompt: usize, max_tokens: Option<u32>, context: usize) -> Result<usize, Error> {
-    if prompt + 1 > context {
-        return Err(too_long(&prompt.to_string(), context));
-    }
-    let Some(max_tokens) = max_tokens else { return Ok(context) };
-    let wanted = prompt.saturating_add(max_tokens as usize);
-    if wanted <= context {
-        return Ok(wanted);
-    }
-    let message = format!(
-        "the prompt's {prompt} tokens and max_tokens {max_tokens} do not fit the context length of {context}"
-    );
-    Err(Error::new(ErrorKind::ContextLengthExceeded, message)
-        .with_hint(format!("lower max_tokens to {} or less, or leave it unset", context - prompt)))
-}
-
-fn too_long(prompt: &str, context: usize) -> Error {
-    let message = format!("the prompt has {prompt} tokens, but the context length is {context}");
-    Error::new(ErrorKind::ContextLengthExceeded, message)
-        .with_hint("shorten the prompt, raise context_length, or use a model with a longer context")
+/// What the weights take in memory.
+fn weight_bytes(checkpoint: &Checkpoint) -> u64 {
+    let tensors = checkpoint.tensors();
+    let facts = tensors.names().into_iter().filter_map(|name| tensors.facts(name));
+    let bytes = facts.filter_map(|facts| facts.kind.row_bytes(facts.shape.iter().product()));
+    bytes.map(|bytes| bytes as u64).sum()
 }
 
 /// What this model can do here.
-fn capabilities(prompter: &Prompter, context_length: usize) -> Capabilities {
+fn capabilities(prompter: &Prompter, context_length: usize, at_once: usize) -> Capabilities {
     use Capability as C;
     let template = prompter.template();
     let always = [
@@ -173,7 +182,7 @@ fn capabilities(prompter: &Prompter, context_length: usize) -> Capabilities {
     let depends = depends.into_iter().filter_map(|(has, capability)| has.then_some(capability));
     Capabilities {
         context_length: u32::try_from(context_length).ok(),
-        concurrency: Some(CONCURRENCY),
+        concurrency: u32::try_from(at_once).ok(),
         ..Capabilities::of(always.into_iter().chain(depends))
     }
 }
@@ -196,6 +205,12 @@ impl TextGenerator for LocalGenerator {
         self.engine.submit(task).map_err(|error| self.mine(error))
     }
 
+    /// All of them go to the engine together and share its steps.
+    async fn generate_batch(&self, requests: Vec<Request>) -> Vec<Result<Response, Error>> {
+        let answers = requests.into_iter().map(|request| self.generate(request));
+        stream::iter(answers).buffered(BATCH_AHEAD).collect().await
+    }
+
     async fn health(&self) -> Result<Health, Error> {
         if self.engine.is_alive() {
             return Ok(Health { state: HealthState::Ready, detail: "the model is loaded".into() });
@@ -208,23 +223,7 @@ impl fmt::Debug for LocalGenerator {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("LocalGenerator")
             .field("info", &self.info)
-            .field("context_length", &self.context_length)
+            .field("context", &self.context)
             .finish_non_exhaustive()
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn limits_name_both_numbers() {
-        assert_eq!(limit(10, None, 16).unwrap(), 16);
-        assert_eq!(limit(10, Some(6), 16).unwrap(), 16);
-        let error = limit(16, Some(1), 16).unwrap_err();
-        assert_eq!(error.to_string(), "the prompt has 16 tokens, but the context length is 16");
-        let error = limit(10, Some(7), 16).unwrap_err();
-        assert_eq!(error.kind(), ErrorKind::ContextLengthExceeded);
-        assert_eq!(error.hint(), Some("lower max_tokens to 6 or less, or leave it unset"));
     }
 }

@@ -1,24 +1,31 @@
-//! What a GGUF file is, and what running it takes.
+//! What a model is, and what running it takes.
+
+mod folder;
+mod gguf;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 
 use ports::Error;
 use serde::Serialize;
 
+use crate::checkpoint::{Checkpoint, TensorSource};
 use crate::decoder::{self, Facts, KvPrecision, bytes_per_position, scratch_bytes};
-use crate::gguf::{GgmlType, GgufFile};
+use crate::error::{LoadError, one_line};
+use crate::gguf::GgufFile;
+use crate::safetensors::SafetensorsFile;
 
-/// A GGUF file described.
+/// A model described.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Inspection {
     /// Where it lies.
     pub path: PathBuf,
-    /// Size of the file.
+    /// Size of the file, or of all files with weights.
     pub file_bytes: u64,
-    /// Version of the GGUF format.
-    pub gguf_version: u32,
+    /// How it is stored: `GGUF 3`, `safetensors`, `safetensors in 4 files`.
+    pub format: String,
+    /// Version of the GGUF format; absent for other formats.
+    pub gguf_version: Option<u32>,
     /// The architecture's name, e.g. `llama`.
     pub architecture: Option<String>,
     /// The model's own name.
@@ -47,7 +54,7 @@ pub struct Inspection {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct QuantizationUse {
     /// Name of the type, e.g. `Q4_K`.
-    pub kind: &'static str,
+    pub kind: String,
     /// Tensors of that type.
     pub tensors: usize,
     /// Numbers in them.
@@ -81,8 +88,8 @@ pub struct ModelShape {
     pub tied_output: bool,
 }
 
-/// What the file says of its tokenizer.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+/// What the files say of the tokenizer.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 pub struct TokenizerFacts {
     /// Kind, e.g. `gpt2` for byte-level BPE.
     pub model: Option<String>,
@@ -122,13 +129,20 @@ pub struct MemoryNeeds {
     pub total_at_full_context: u64,
 }
 
-/// Describes the GGUF file at `path`. Reads its header only; the weights stay on the disk.
+/// Describes the GGUF file or the model folder at `path`. Reads headers only; the weights stay on
+/// the disk.
 ///
 /// # Errors
-/// [`ports::ErrorKind::ModelLoad`] when the file cannot be read or is damaged. A whole file that
+/// [`ports::ErrorKind::ModelLoad`] when something cannot be read or is damaged. A whole model that
 /// cannot be run is described, with the reason in [`Inspection::cannot_run`].
 pub fn inspect(path: &Path) -> Result<Inspection, Error> {
-    Ok(describe(GgufFile::open(path)?))
+    if path.is_dir() {
+        return Ok(folder::describe(path)?);
+    }
+    if path.extension().is_some_and(|ending| ending == "safetensors") {
+        return Ok(folder::describe_file(&SafetensorsFile::open(path)?));
+    }
+    Ok(gguf::describe(GgufFile::open(path)?))
 }
 
 /// The same for a file held in memory; `name` stands for its path.
@@ -136,54 +150,58 @@ pub fn inspect(path: &Path) -> Result<Inspection, Error> {
 /// # Errors
 /// As [`inspect`].
 pub fn inspect_bytes(name: &Path, bytes: Vec<u8>) -> Result<Inspection, Error> {
-    Ok(describe(GgufFile::from_bytes(name, bytes)?))
+    if SafetensorsFile::looks_like(&bytes) && !bytes.starts_with(b"GGUF") {
+        return Ok(folder::describe_file(&SafetensorsFile::from_bytes(name, bytes)?));
+    }
+    Ok(gguf::describe(GgufFile::from_bytes(name, bytes)?))
 }
 
-fn describe(file: GgufFile) -> Inspection {
-    let file = Arc::new(file);
-    let (facts, cannot_run) = match decoder::check(&file) {
+/// Whether it can be run, or why not.
+fn checked(model: Result<Checkpoint, LoadError>) -> (Option<Facts>, Option<String>) {
+    match model.and_then(|model| decoder::check(&model)) {
         Ok(facts) => (Some(facts), None),
-        Err(error) => (None, Some(error.to_string())),
-    };
-    let metadata = file.metadata();
-    let text = |key: &str| metadata.str(key).map(str::to_owned);
-    Inspection {
-        path: file.path().to_owned(),
-        file_bytes: file.size(),
-        gguf_version: file.version(),
-        architecture: text("general.architecture"),
-        name: text("general.name"),
-        license: text("general.license"),
-        parameters: file.tensors().iter().map(|tensor| tensor.elements()).sum(),
-        quantizations: quantizations(&file),
-        memory: facts.as_ref().map(|facts| memory(&file, facts)),
-        shape: facts.map(shape),
-        cannot_run,
-        tokenizer: TokenizerFacts {
-            model: text("tokenizer.ggml.model"),
-            pre: text("tokenizer.ggml.pre"),
-            tokens: metadata.len_of("tokenizer.ggml.tokens").unwrap_or(0),
-            merges: metadata.len_of("tokenizer.ggml.merges").unwrap_or(0),
-            add_bos: metadata.bool("tokenizer.ggml.add_bos_token"),
-        },
-        special_tokens: special_tokens(&file),
-        chat_template: text("tokenizer.chat_template"),
+        Err(error) => (None, Some(one_line(&error.to_string()))),
     }
 }
 
-fn quantizations(file: &GgufFile) -> Vec<QuantizationUse> {
-    let mut uses: BTreeMap<GgmlType, QuantizationUse> = BTreeMap::new();
-    for tensor in file.tensors() {
-        let kind = tensor.kind.as_str();
-        let empty = QuantizationUse { kind, tensors: 0, parameters: 0, bytes: 0 };
-        let entry = uses.entry(tensor.kind).or_insert(empty);
-        entry.tensors += 1;
-        entry.parameters += tensor.elements();
-        entry.bytes += tensor.range.len() as u64;
+/// Tensors counted by how they are stored.
+#[derive(Debug, Default)]
+struct Uses(BTreeMap<String, QuantizationUse>);
+
+impl Uses {
+    fn of(source: &dyn TensorSource) -> Self {
+        let mut uses = Self::default();
+        for facts in source.names().into_iter().filter_map(|name| source.facts(name)) {
+            let numbers: usize = facts.shape.iter().product();
+            let bytes = facts.kind.row_bytes(numbers).unwrap_or_default();
+            uses.add(facts.kind.as_str(), numbers as u64, bytes as u64);
+        }
+        uses
     }
-    let mut uses: Vec<_> = uses.into_values().collect();
-    uses.sort_by_key(|entry| std::cmp::Reverse(entry.bytes));
-    uses
+
+    fn add(&mut self, kind: &str, parameters: u64, bytes: u64) {
+        let kind = kind.to_owned();
+        let empty = QuantizationUse { kind: kind.clone(), tensors: 0, parameters: 0, bytes: 0 };
+        let entry = self.0.entry(kind).or_insert(empty);
+        entry.tensors += 1;
+        entry.parameters = entry.parameters.saturating_add(parameters);
+        entry.bytes += bytes;
+    }
+
+    fn parameters(&self) -> u64 {
+        self.0.values().fold(0, |sum, entry| sum.saturating_add(entry.parameters))
+    }
+
+    fn bytes(&self) -> u64 {
+        self.0.values().map(|entry| entry.bytes).sum()
+    }
+
+    /// Most bytes first.
+    fn sorted(self) -> Vec<QuantizationUse> {
+        let mut uses: Vec<_> = self.0.into_values().collect();
+        uses.sort_by_key(|entry| std::cmp::Reverse(entry.bytes));
+        uses
+    }
 }
 
 fn shape(facts: Facts) -> ModelShape {
@@ -202,10 +220,9 @@ fn shape(facts: Facts) -> ModelShape {
     }
 }
 
-fn memory(file: &GgufFile, facts: &Facts) -> MemoryNeeds {
+fn memory(weights: u64, facts: &Facts) -> MemoryNeeds {
     let p = &facts.parameters;
     let per_position = bytes_per_position(p.layers, p.kv_width(), KvPrecision::default());
-    let weights = file.tensors().iter().map(|tensor| tensor.range.len() as u64).sum();
     let working = scratch_bytes(p, facts.vocabulary);
     let kv_at_full_context = per_position * p.context_length as u64;
     MemoryNeeds {
@@ -215,21 +232,6 @@ fn memory(file: &GgufFile, facts: &Facts) -> MemoryNeeds {
         working,
         total_at_full_context: weights + kv_at_full_context + working,
     }
-}
-
-/// Every `tokenizer.ggml.ROLE_token_id`.
-fn special_tokens(file: &GgufFile) -> Vec<SpecialToken> {
-    let metadata = file.metadata();
-    let text = |id: u32| {
-        let text = metadata.strings("tokenizer.ggml.tokens")?.nth(id as usize)?;
-        Some(text.to_owned())
-    };
-    let roles = metadata.keys().filter_map(|key| {
-        let role = key.strip_prefix("tokenizer.ggml.")?.strip_suffix("_token_id")?;
-        let id = metadata.u32(key)?;
-        Some(SpecialToken { role: role.to_owned(), id, text: text(id) })
-    });
-    roles.collect()
 }
 
 #[cfg(test)]
@@ -243,6 +245,7 @@ mod tests {
     #[test]
     fn a_model_is_described_whole() {
         let found = inspect(&fixture("tiny-qwen3-q8_0.gguf")).unwrap();
+        assert_eq!((found.format.as_str(), found.gguf_version), ("GGUF 3", Some(3)));
         let shape = found.shape.unwrap();
         assert_eq!((shape.layers, shape.width, shape.head_size), (2, 64, 32));
         assert_eq!((shape.heads, shape.kv_heads, shape.vocabulary), (4, 2, 320));
@@ -279,5 +282,41 @@ mod tests {
         assert_eq!(error.kind(), ports::ErrorKind::ModelLoad);
         assert!(error.to_string().starts_with("cut.gguf: is cut short: tensor "), "{error}");
         assert_eq!(error.hint(), Some("the file is incomplete or damaged: fetch it again"));
+    }
+
+    #[test]
+    fn a_folder_is_described_as_a_file_is() {
+        let found = inspect(&fixture("hf/qwen3")).unwrap();
+        assert_eq!(found.format, "safetensors in 3 files");
+        assert_eq!((found.gguf_version, found.architecture.as_deref()), (None, Some("qwen3")));
+        let shape = found.shape.unwrap();
+        assert_eq!((shape.layers, shape.width, shape.head_size, shape.heads), (2, 32, 16, 4));
+        assert!(shape.tied_output && found.cannot_run.is_none());
+        assert_eq!((found.quantizations[0].kind.as_str(), found.parameters), ("F32", 28_896));
+        assert_eq!(found.memory.unwrap().weights, 4 * 28_896);
+        assert_eq!((found.tokenizer.model.as_deref(), found.tokenizer.tokens), (Some("BPE"), 320));
+        let eos = found.special_tokens.iter().find(|token| token.role == "eos").unwrap();
+        assert_eq!((eos.id, eos.text.as_deref()), (2, Some("<|im_end|>")));
+        assert!(found.chat_template.unwrap().contains("<|im_start|>"));
+    }
+
+    #[test]
+    fn a_folder_that_cannot_be_run_is_described_with_the_reason() {
+        let copy = crate::test_folder::Copy::of("qwen3-bf16");
+        let found = inspect(copy.path()).unwrap();
+        assert_eq!(found.format, "safetensors");
+        assert!(found.cannot_run.unwrap().contains("tokenizer.json"));
+        copy.set("config.json", "model_type", "gemma9".into());
+        let found = inspect(copy.path()).unwrap();
+        assert_eq!(found.architecture.as_deref(), Some("gemma9"));
+        assert!(found.cannot_run.unwrap().contains("known: llama, qwen2, qwen3"));
+        assert!(found.shape.is_none() && found.parameters == 28_896);
+    }
+
+    #[test]
+    fn one_file_of_a_folder_is_described_too() {
+        let found = inspect(&fixture("hf/qwen3-f16/model.safetensors")).unwrap();
+        assert!(found.cannot_run.unwrap().contains("weights"));
+        assert_eq!((found.parameters, found.quantizations[0].kind.as_str()), (28_896, "F16"));
     }
 }

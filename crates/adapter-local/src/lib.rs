@@ -32,61 +32,85 @@
 //!
 //! # Threads
 //!
-//! Each loaded model has one thread of its own; it owns the decoder and serves one sequence at a
-//! time. Requests wait in a line and are told their position. Templates and tokenizers run on
-//! tokio's blocking threads, so a tokio runtime must be there; the forward passes run on no async
-//! thread. A reader that lags 64 events behind pauses its generation and, when others wait, lets
-//! them go first. Dropping a stream is noticed before the next token or the next 256 tokens of a
-//! prompt. The thread ends when the generator and its streams are dropped.
+//! Each loaded model has one thread of its own; it owns the decoder and answers up to `max_batch`
+//! requests at once: every step takes one token of each answer and some tokens of prompts through
+//! the model together. More requests wait in a line and are told their position. Templates and
+//! tokenizers run on tokio's blocking threads, so a tokio runtime must be there; the forward passes
+//! run on no async thread. A reader that lags 64 events behind pauses its own generation and no
+//! other. Dropping a stream is noticed before the next step, which is at most 256 tokens of
+//! prompts. The thread ends when the generator and its streams are dropped.
+//!
+//! Which requests run beside each other changes the tokens of none.
 //!
 //! # Memory
 //!
-//! Weights stay in the memory-mapped file. The KV cache of the last request is kept: the next one
-//! computes only the tokens after the longest common prefix (`cached_tokens` in the usage), and
-//! gives the same bits as if it had computed them all.
+//! Weights stay in the memory-mapped file. Keys and values of all requests come from one pool of at
+//! most `kv_cache_mib`, taken page by page as answers grow. Where it is smaller than the model's
+//! context, it is the limit of a request. Finished sequences are kept in up to a quarter of it: a
+//! request computes only the tokens after the longest beginning that it shares with a kept or
+//! running one (`cached_tokens` in the usage), and gets the same bits as if it had computed them
+//! all. When memory is short, kept sequences go first, then requests whose readers lag give theirs
+//! back and compute it again later, then the youngest.
 //!
 //! # Defaults
 //!
-//! Where a request and the model's file (`general.sampling.*`) say nothing: temperature 0.7,
+//! Where a request, the catalogue and the model's files say nothing: temperature 0.7,
 //! top-k 40, top-p 0.95, min-p 0.05, no penalties, a fresh seed, until the model ends or the
 //! context is full.
 
+mod arrange;
 mod bench;
+mod bytes;
 mod catalogue;
 mod chat_template;
+mod checkpoint;
 mod config;
+mod context_limit;
 mod cpu;
 mod decoder;
 mod detokenizer;
+mod device;
 mod engine;
 mod error;
 mod factory;
 mod generator;
 mod gguf;
+mod hf_text;
 mod inspect;
 mod kernels;
 mod logprobs;
+mod lora;
+mod memory;
 mod output;
+mod perplexity;
 mod prompt;
+mod quantize;
+mod safetensors;
 mod sampler;
 mod sources;
 mod store;
+#[cfg(test)]
+mod test_folder;
 #[cfg(test)]
 mod test_model;
 mod tokenizer;
 mod weights;
 
+pub use ::hub::{HubCache, cache_folder as hub_cache_folder, is_offline as hub_is_offline};
 pub use bench::{BenchKind, BenchPlan, BenchReport, BenchRow, Spread, bench};
 pub use catalogue::{
-    Catalogue, CatalogueEntry, DEFAULT_MODEL, HubSource, Part, PartRange, PathSource, Source,
-    WheelsSource,
+    Catalogue, CatalogueEntry, DEFAULT_MODEL, HubSource, Part, PartRange, PathSource, Sampling,
+    Source, WheelsSource,
 };
 pub use cpu::{CpuFeatures, cpu_features};
+pub use device::{ChosenDevice, Device, choose_device};
 pub use factory::LocalFactory;
 pub use generator::LocalGenerator;
 pub use inspect::{
     Inspection, MemoryNeeds, ModelShape, QuantizationUse, SpecialToken, TokenizerFacts, inspect,
     inspect_bytes,
 };
+pub use perplexity::{Perplexity, PerplexityPlan, perplexity};
 pub use prompt::{Rendered, render_prompt};
+pub use quantize::{QuantizeProgress, QuantizedFile, quantizations, quantize_file};
 pub use store::{DEFAULT_HUB_ENDPOINT, Located, ModelState, ModelStore, Removed, StoredModel};

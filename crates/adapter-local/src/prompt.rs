@@ -6,9 +6,11 @@ use std::sync::Arc;
 use domain::{Message, Prompt, Request, THINK_CLOSE, THINK_OPEN, Think};
 use ports::{Error, ErrorKind};
 
-use crate::chat_template::{CHATML, ChatMessage, ChatTemplate};
-use crate::gguf::{GgufFile, Metadata};
-use crate::tokenizer::{Guard, Tokenizer};
+use crate::chat_template::{CHATML, Chat, ChatMessage, ChatTemplate};
+use crate::checkpoint::Checkpoint;
+use crate::gguf::Metadata;
+use crate::hf_text::HfText;
+use crate::tokenizer::{Guard, Piece, Tokenizer};
 
 /// What forces the answer when the thinking budget is used up.
 const END_OF_THINKING: &str = "\n</think>\n\n";
@@ -28,8 +30,7 @@ pub struct Rendered {
 /// [`ErrorKind::ModelLoad`] for a file that cannot be used, otherwise what keeps the request from
 /// being rendered.
 pub fn render_prompt(path: &Path, request: &Request) -> Result<Rendered, Error> {
-    let file = GgufFile::open(path)?;
-    let rendered = Prompter::load(file.metadata())?.render(request)?;
+    let rendered = Checkpoint::open(path)?.prompter()?.render(request)?;
     Ok(Rendered { text: rendered.text, tokens: rendered.ids })
 }
 
@@ -52,19 +53,30 @@ pub(crate) struct Prompter {
 }
 
 impl Prompter {
-    /// Reads tokenizer and template from a file's metadata. A template that does not work is no
-    /// error yet: raw prompts do without.
+    /// Reads tokenizer and template from a GGUF file's metadata. A template that does not work is
+    /// no error yet: raw prompts do without.
     pub(crate) fn load(metadata: &Metadata) -> Result<Self, Error> {
-        let tokenizer = Tokenizer::load(metadata)?;
         let source = metadata.str("tokenizer.chat_template");
+        Ok(Self::new(Tokenizer::load(metadata)?, Ok(source)))
+    }
+
+    /// The same from a model folder.
+    pub(crate) fn of_folder(text: &HfText) -> Result<Self, Error> {
+        Ok(Self::new(Tokenizer::of_folder(text)?, text.template().map_err(Error::from)))
+    }
+
+    fn new(tokenizer: Tokenizer, source: Result<Option<&str>, Error>) -> Self {
+        let mentions = |mark: &str| {
+            source.as_ref().is_ok_and(|source| source.is_some_and(|source| source.contains(mark)))
+        };
         let thinks = tokenizer.controls().id(THINK_CLOSE).is_some()
-            || source
-                .is_some_and(|source| source.contains(THINK_OPEN) || source.contains(THINK_CLOSE));
-        let template = template(source, &tokenizer);
+            || mentions(THINK_OPEN)
+            || mentions(THINK_CLOSE);
+        let template = source.and_then(|source| template(source, &tokenizer));
         let words = tokenizer.vocabulary();
         let longest_token =
             (0..words.len() as u32).map(|id| words.bytes(id).len()).max().unwrap_or(1).max(1);
-        Ok(Self { tokenizer: Arc::new(tokenizer), template, thinks, longest_token })
+        Self { tokenizer: Arc::new(tokenizer), template, thinks, longest_token }
     }
 
     /// The tokenizer.
@@ -96,6 +108,11 @@ impl Prompter {
         let ids = self.tokenizer.encode(&pieces)?;
         let bos = self.tokenizer.vocabulary().bos();
         Ok(ids.into_iter().filter(|id| Some(*id) != bos).collect())
+    }
+
+    /// A text as a model reads one from its beginning: plain all through.
+    pub(crate) fn plain_ids(&self, text: &str) -> Result<Vec<u32>, Error> {
+        Ok(self.tokenizer.encode(&[Piece::Plain(text)])?)
     }
 
     /// Fewest tokens that a request's texts can have, found without tokenizing them.
@@ -147,6 +164,7 @@ impl Prompter {
                 role: message.role.as_str(),
                 content,
                 reasoning_content: reasoning.as_deref(),
+                tool_calls: None,
             })
             .collect();
         let enable_thinking = match think {
@@ -154,7 +172,7 @@ impl Prompter {
             Some(Think::Off) => Some(false),
             Some(Think::Auto) | None => None,
         };
-        let prompt = template.render(&shown, enable_thinking)?;
+        let prompt = template.render(Chat { messages: &shown, tools: None, enable_thinking })?;
         let ids = self.tokenizer.encode_guarded(&prompt, &guard)?;
         let thinking = self.opens_thinking(&prompt);
         Ok(Prepared { text: guard.remove(&prompt).into_owned(), ids, thinking })

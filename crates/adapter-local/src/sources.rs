@@ -12,6 +12,7 @@ use ports::{BuildContext, Error};
 use crate::Source;
 use crate::store::Held;
 
+pub(crate) use hub::{Asked, hub_error};
 pub(crate) use pip::usual_pip;
 
 /// One fetch: what is wanted and what it may use.

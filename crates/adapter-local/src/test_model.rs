@@ -1,9 +1,11 @@
-//! GGUF files without tensors, made in memory: tokenizers and templates for tests.
+//! GGUF files without tensors, made in memory, and the same as folders: tokenizers and templates
+//! for tests.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use ports::BuildContext;
+use serde_json::json;
 
 use crate::gguf::GgufFile;
 use crate::prompt::Prompter;
@@ -101,6 +103,43 @@ impl TestModel {
         self.tokens.iter().for_each(|(.., score)| bytes.extend(score.to_le_bytes()));
         list(&mut bytes, "tokenizer.ggml.merges", 8, 0);
         GgufFile::from_bytes(Path::new("test.gguf"), bytes).unwrap()
+    }
+
+    /// The same tokenizer, roles and template as a model folder.
+    pub(crate) fn folder(&self) -> tempfile::TempDir {
+        let (mut vocab, mut added) = (serde_json::Map::new(), Vec::new());
+        for (id, (text, kind, _)) in self.tokens.iter().enumerate() {
+            match kind {
+                TokenKind::Control | TokenKind::UserDefined => added.push(json!({
+                    "id": id, "content": text, "special": *kind == TokenKind::Control,
+                    "lstrip": false, "rstrip": false, "normalized": false, "single_word": false,
+                })),
+                _ => drop(vocab.insert(text.clone(), id.into())),
+            }
+        }
+        let byte_level = json!({
+            "type": "ByteLevel", "add_prefix_space": false, "trim_offsets": true, "use_regex": true,
+        });
+        let tokenizer = json!({
+            "version": "1.0", "truncation": null, "padding": null, "added_tokens": added,
+            "normalizer": null, "pre_tokenizer": byte_level, "decoder": byte_level,
+            "post_processor": null, "model": {"type": "BPE", "vocab": vocab, "merges": []},
+        });
+        let spelling = |key: &str| {
+            let role = self.numbers.iter().find(|(name, _)| name == key);
+            role.map(|(_, id)| self.tokens[*id as usize].0.as_str())
+        };
+        let template = self.texts.iter().find(|(key, _)| key == "tokenizer.chat_template");
+        let config = json!({
+            "bos_token": spelling("tokenizer.ggml.bos_token_id"),
+            "eos_token": spelling("tokenizer.ggml.eos_token_id"),
+            "chat_template": template.map(|(_, source)| source),
+        });
+        let folder = tempfile::tempdir().unwrap();
+        for (name, value) in [("tokenizer.json", tokenizer), ("tokenizer_config.json", config)] {
+            std::fs::write(folder.path().join(name), value.to_string()).unwrap();
+        }
+        folder
     }
 
     pub(crate) fn tokenizer(&self) -> Tokenizer {

@@ -30,6 +30,17 @@ async fn a_tiny_model_keeps_the_contract() {
     }
 }
 
+/// Its answers are certain, whatever the seed.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_model_that_thinks_keeps_the_contract() {
+    let generator = Arc::new(open::open_tiny("tiny-thinking-q8_0.gguf").await);
+    let inside = Arc::clone(&generator);
+    let fixture = Fixture::new(generator as Arc<dyn TextGenerator>)
+        .with_running(move || inside.in_flight())
+        .with_reasoning_prompt("Think about it.");
+    conformance::run(&fixture).await.assert_passed();
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_default_model_keeps_the_contract() {
     let generator = open::open_default().await;

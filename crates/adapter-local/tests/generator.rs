@@ -4,12 +4,12 @@ mod open;
 
 use std::sync::Arc;
 
-use domain::{Capability, Event, FinishReason, GenerationOptions, Message, Request};
+use domain::{Capability, Event, FinishReason, GenerationOptions, Message, Request, Think};
 use futures_util::StreamExt;
 use futures_util::future::join_all;
 use ports::{ErrorKind, TextGenerator};
 use serde_json::json;
-use textport_adapter_local::render_prompt;
+use textport_adapter_local::{LocalGenerator, render_prompt};
 
 fn greedy(request: Request, max_tokens: u32) -> Request {
     let options = GenerationOptions {
@@ -96,6 +96,67 @@ async fn thinking_is_declared_only_by_models_that_think() {
     let can = generator.capabilities();
     assert!(!can.has(Capability::Think) && !can.has(Capability::ThinkingBudget));
     assert!(can.has(Capability::SystemPrompt) && can.has(Capability::MultiTurn));
+}
+
+/// All events of a greedy answer.
+#[expect(clippy::unwrap_used, reason = "a test that is refused has failed")]
+async fn events(generator: &LocalGenerator, request: Request) -> Vec<Event> {
+    let events = generator.stream(greedy(request, 100)).await.unwrap();
+    events.map(Result::unwrap).collect().await
+}
+
+#[tokio::test]
+async fn what_a_model_thinks_comes_as_reasoning_and_before_the_answer() {
+    let generator = open::open_tiny("tiny-thinking-q8_0.gguf").await;
+    let can = generator.capabilities();
+    assert!(can.has(Capability::Think) && can.has(Capability::ThinkingBudget));
+    let events = events(&generator, Request::user("hello")).await;
+    let (mut reasoning, mut text) = (String::new(), String::new());
+    for event in &events {
+        match event {
+            Event::Reasoning(delta) => {
+                assert!(text.is_empty(), "it thought after it had begun to answer: {events:?}");
+                reasoning.push_str(delta);
+            }
+            Event::Text(delta) => text.push_str(delta),
+            _ => {}
+        }
+    }
+    assert_eq!((reasoning.as_str(), text.as_str()), ("WHY NOT?", "jumping-frocks."));
+    let deltas = events.iter().filter(|event| matches!(event, Event::Reasoning(_))).count();
+    assert!(deltas > 3, "reasoning is streamed: {events:?}");
+}
+
+#[tokio::test]
+async fn thinking_is_switched_off_cut_short_and_gone_on_with() {
+    let generator = open::open_tiny("tiny-thinking-q8_0.gguf").await;
+    let with = |think, thinking_budget| GenerationOptions {
+        think,
+        thinking_budget,
+        temperature: Some(0.0),
+        ..Default::default()
+    };
+    for (options, reasoning, tokens) in [
+        (with(Some(Think::Off), None), "", Some(0)),
+        (with(Some(Think::On), None), "WHY NOT?", Some(10)),
+        (with(None, Some(2)), "W", Some(4)),
+    ] {
+        let asked = format!("{options:?}");
+        let answer =
+            generator.generate(Request::user("hello").with_options(options)).await.unwrap();
+        assert_eq!(answer.reasoning, reasoning, "{asked}");
+        assert_eq!(answer.usage.reasoning_tokens, tokens, "{asked}");
+        assert_eq!(answer.text, "jumping-frocks.", "{asked}");
+        assert_eq!(answer.finish_reason, Some(FinishReason::Stop), "{asked}");
+    }
+    // A prompt that ends inside the reasoning: what follows is reasoning, though no mark opens it.
+    let answer = generator.generate(greedy(Request::raw("x<think>"), 100)).await.unwrap();
+    assert_eq!((answer.reasoning.as_str(), answer.text.as_str()), ("WHY NOT?", "jumping-frocks."));
+    // Stop sequences are looked for in the answer only.
+    let mut request = greedy(Request::user("hello"), 100);
+    request.options.stop = vec!["NOT".into(), "frocks".into()];
+    let answer = generator.generate(request).await.unwrap();
+    assert_eq!((answer.reasoning.as_str(), answer.text.as_str()), ("WHY NOT?", "jumping-"));
 }
 
 #[tokio::test]

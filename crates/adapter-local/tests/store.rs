@@ -51,18 +51,35 @@ async fn a_path_that_leads_nowhere_gets_the_nearest_file() {
     let near = folder.path().join("llama-3.gguf");
     assert_eq!(error.hint().unwrap(), format!("did you mean {}?", near.display()));
     let hint = refused("Owner/Model").await.hint().unwrap().to_owned();
-    assert!(hint.contains("[models.NAME]"), "{hint}");
+    assert!(hint.ends_with("is named hf:Owner/Model"), "{hint}");
     let hint = refused("smollm2-135m.gguf").await.hint().unwrap().to_owned();
     assert_eq!(hint, "did you mean the model smollm2-135m?");
 }
 
 #[tokio::test]
-async fn a_folder_is_not_a_model() {
+async fn a_folder_is_a_model_if_it_is_clear_which() {
     let folder = tempfile::tempdir().unwrap();
-    fs::write(folder.path().join("inside.gguf"), "").unwrap();
-    let error = refused(folder.path().to_str().unwrap()).await;
-    assert!(error.to_string().ends_with("is a folder, not a model file"), "{error}");
-    assert!(error.hint().unwrap().ends_with("inside.gguf"));
+    let path = folder.path().to_str().unwrap();
+    let error = refused(path).await;
+    assert!(error.to_string().ends_with("holds neither config.json nor a .gguf file"), "{error}");
+    let store = ModelStore::new(&folder.path().join("cache"));
+    for name in ["b.gguf", "a.gguf"] {
+        fs::write(folder.path().join(name), "").unwrap();
+        if name == "b.gguf" {
+            let located = store.locate(&builtin(), path).unwrap();
+            assert_eq!(located.path, folder.path().join("b.gguf"));
+        }
+    }
+    let error = refused(path).await;
+    assert!(error.to_string().ends_with("holds 2 .gguf files: a.gguf, b.gguf"), "{error}");
+    assert!(error.hint().unwrap().ends_with("a.gguf"));
+    fs::write(folder.path().join("config.json"), "{}").unwrap();
+    let located = store.locate(&builtin(), path).unwrap();
+    assert_eq!((located.path.as_path(), located.state), (folder.path(), ModelState::Own));
+    assert_eq!(
+        store.ensure(&builtin(), path, &BuildContext::default()).await.unwrap(),
+        folder.path()
+    );
 }
 
 #[tokio::test]

@@ -8,7 +8,7 @@ use super::Source;
 use super::names::{is_plain_word, is_safe_component};
 
 /// What the catalogue says of one model.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
 pub struct CatalogueEntry {
     /// The file's name in the cache.
@@ -21,8 +21,43 @@ pub struct CatalogueEntry {
     pub license: Option<String>,
     /// One line for people.
     pub about: Option<String>,
+    /// How its tokens are chosen where a request says nothing.
+    pub sampling: Sampling,
     /// Where the file can be had, in the order of trying.
     pub sources: Vec<Source>,
+}
+
+/// How a model's tokens are chosen where a request says nothing. What is absent here is taken from
+/// the model's own files.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Sampling {
+    /// 0 is greedy.
+    pub temperature: Option<f32>,
+    /// Keep the K most probable tokens; 0 keeps all.
+    pub top_k: Option<u32>,
+    /// Keep the most probable tokens that together reach this probability.
+    pub top_p: Option<f32>,
+    /// Drop tokens less probable than this share of the most probable one.
+    pub min_p: Option<f32>,
+    /// Divides the logits of tokens seen already; 1 changes nothing.
+    pub repeat_penalty: Option<f32>,
+}
+
+impl Sampling {
+    fn check(self) -> Result<Self, String> {
+        let within = |name: &str, value: Option<f32>, low: f32, high: f32| match value {
+            Some(value) if !(low..=high).contains(&value) => {
+                Err(format!("`sampling.{name}` {value} is not within {low} and {high}"))
+            }
+            _ => Ok(()),
+        };
+        within("temperature", self.temperature, 0.0, 10.0)?;
+        within("top_p", self.top_p, 0.001, 1.0)?;
+        within("min_p", self.min_p, 0.0, 1.0)?;
+        within("repeat_penalty", self.repeat_penalty, 0.01, 10.0)?;
+        Ok(self)
+    }
 }
 
 #[derive(Deserialize)]
@@ -33,6 +68,8 @@ struct Table {
     sha256: Option<String>,
     license: Option<String>,
     about: Option<String>,
+    #[serde(default)]
+    sampling: Sampling,
     sources: Vec<Value>,
 }
 
@@ -44,8 +81,9 @@ impl CatalogueEntry {
     pub(super) fn parse(name: &str, table: &Value) -> Result<Self, Error> {
         Self::checked(name, table).map_err(|why| {
             let message = format!("[models.{}]: {why}", key(name));
-            Error::new(ErrorKind::ConfigInvalid, message)
-                .with_hint("a table has the keys file, size, sha256, license, about and sources")
+            Error::new(ErrorKind::ConfigInvalid, message).with_hint(
+                "a table has the keys file, size, sha256, license, about, sampling and sources",
+            )
         })
     }
 
@@ -69,6 +107,7 @@ impl CatalogueEntry {
             sha256: table.sha256.map(checksum).transpose()?,
             license: table.license,
             about: table.about,
+            sampling: table.sampling.check()?,
             sources,
         };
         entry.complete()?;

@@ -129,3 +129,19 @@ fn a_users_entry_replaces_a_built_in_one() {
     assert_eq!(catalogue.get(DEFAULT_MODEL).unwrap().file, "model.gguf");
     assert_eq!(catalogue.entries().count(), 1);
 }
+
+#[test]
+fn how_tokens_are_chosen_can_be_said_and_is_checked() {
+    let mut table = hub_entry();
+    table["sampling"] = json!({ "temperature": 0.25, "top_k": 20 });
+    let entry = with("mine", table.clone()).unwrap().get("mine").unwrap().sampling;
+    assert_eq!((entry.temperature, entry.top_k, entry.top_p), (Some(0.25), Some(20), None));
+    assert!(with("x", hub_entry()).unwrap().get("x").unwrap().sampling == Sampling::default());
+    for wrong in [json!({ "temperature": -1.0 }), json!({ "top_p": 1.5 }), json!({ "topp": 0.5 })] {
+        table["sampling"] = wrong.clone();
+        let error = with("mine", table.clone()).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::ConfigInvalid, "{wrong}");
+    }
+    let own = with("x", hub_entry()).unwrap().get(DEFAULT_MODEL).unwrap().sampling;
+    assert_eq!(own.temperature, Some(0.2), "the default model keeps to the point");
+}

@@ -5,6 +5,8 @@ use std::error::Error as StdError;
 use minijinja::ErrorKind as Jinja;
 use ports::{Error, ErrorKind};
 
+use crate::error::one_line;
+
 /// The template itself said no, in its own words.
 #[derive(Debug, thiserror::Error)]
 #[error("{0}")]
@@ -15,6 +17,7 @@ enum Cause {
     Refused,
     Exhausted,
     Broken,
+    NoThread,
 }
 
 /// A template that cannot be used, or not for these messages.
@@ -43,6 +46,12 @@ impl TemplateError {
         let message = format!("{place} does not work: {what}");
         Self { cause: Cause::Broken, message: one_line(&message) }
     }
+
+    /// There is no room for the thread that renders.
+    pub(super) fn no_thread(error: &std::io::Error) -> Self {
+        let message = format!("the chat template's thread could not be started: {error}");
+        Self { cause: Cause::NoThread, message }
+    }
 }
 
 fn refusal(error: &minijinja::Error) -> Option<&Refusal> {
@@ -56,11 +65,6 @@ fn refusal(error: &minijinja::Error) -> Option<&Refusal> {
     None
 }
 
-/// Templates put what they like into messages; ours are one line of bounded length.
-fn one_line(message: &str) -> String {
-    message.chars().map(|c| if c.is_control() { ' ' } else { c }).take(500).collect()
-}
-
 impl From<TemplateError> for Error {
     fn from(error: TemplateError) -> Self {
         let (kind, hint) = match error.cause {
@@ -69,6 +73,9 @@ impl From<TemplateError> for Error {
             }
             Cause::Exhausted => {
                 (ErrorKind::Unsupported, "shorten the conversation, or send a raw prompt instead")
+            }
+            Cause::NoThread => {
+                (ErrorKind::OutOfMemory, "free some memory, or send a raw prompt instead")
             }
             Cause::Broken => {
                 (ErrorKind::Unsupported, "send a raw prompt instead, or use another model")

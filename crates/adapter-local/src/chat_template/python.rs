@@ -1,20 +1,20 @@
 //! What templates expect of Python and of transformers.
 
 use jiff::Zoned;
-use minijinja::value::Kwargs;
-use minijinja::{Environment, Error, ErrorKind, Value};
+use minijinja::value::from_args;
+use minijinja::{Environment, Error, ErrorKind, State, Value};
+use minijinja_contrib::pycompat::unknown_method_callback;
 use regex::Regex;
-use serde::Serialize;
-use serde_json::ser::{Formatter, PrettyFormatter, Serializer};
 
 use super::error::Refusal;
+use super::json;
 
 /// Adds functions, filters and methods.
 pub(super) fn install(environment: &mut Environment<'static>) {
-    environment.set_unknown_method_callback(minijinja_contrib::pycompat::unknown_method_callback);
+    environment.set_unknown_method_callback(method);
     environment.add_function("raise_exception", raise_exception);
     environment.add_function("strftime_now", strftime_now);
-    environment.add_filter("tojson", to_json);
+    environment.add_filter("tojson", json::to_json);
 }
 
 fn raise_exception(message: String) -> Result<Value, Error> {
@@ -27,52 +27,48 @@ fn strftime_now(format: &str) -> Result<String, Error> {
         .map_err(|error| Error::new(ErrorKind::InvalidOperation, error.to_string()))
 }
 
-/// As Python's `json.dumps` writes it, not escaped for HTML.
-fn to_json(value: &Value, options: Kwargs) -> Result<String, Error> {
-    let indent: Option<usize> = options.get("indent")?;
-    if options.get::<Option<bool>>("ensure_ascii")? == Some(true) {
-        return Err(Error::new(ErrorKind::InvalidOperation, "tojson cannot escape to ASCII"));
-    }
-    options.assert_all_used()?;
-    let mut json = Vec::new();
-    let written = match indent {
-        None => value.serialize(&mut Serializer::with_formatter(&mut json, Spaced)),
-        Some(width) => {
-            let indent = " ".repeat(width.min(16));
-            let formatter = PrettyFormatter::with_indent(indent.as_bytes());
-            value.serialize(&mut Serializer::with_formatter(&mut json, formatter))
-        }
+/// What Python's strings can do and the library's imitation cannot.
+fn method(
+    state: &mut State<'_, '_>,
+    value: &Value,
+    name: &str,
+    args: &[Value],
+) -> Result<Value, Error> {
+    let Some(text) = value.as_str() else {
+        return unknown_method_callback(state, value, name, args);
     };
-    let invalid = |error: String| Error::new(ErrorKind::InvalidOperation, error);
-    written.map_err(|error| invalid(error.to_string()))?;
-    String::from_utf8(json).map_err(|error| invalid(error.to_string()))
-}
-
-/// A space after each comma and colon.
-struct Spaced;
-
-impl Formatter for Spaced {
-    fn begin_array_value<W: ?Sized + std::io::Write>(
-        &mut self,
-        writer: &mut W,
-        first: bool,
-    ) -> std::io::Result<()> {
-        if first { Ok(()) } else { writer.write_all(b", ") }
-    }
-
-    fn begin_object_key<W: ?Sized + std::io::Write>(
-        &mut self,
-        writer: &mut W,
-        first: bool,
-    ) -> std::io::Result<()> {
-        if first { Ok(()) } else { writer.write_all(b", ") }
-    }
-
-    fn begin_object_value<W: ?Sized + std::io::Write>(
-        &mut self,
-        writer: &mut W,
-    ) -> std::io::Result<()> {
-        writer.write_all(b": ")
+    let pieces = |pieces: [&str; 3]| Value::from(pieces.map(Value::from).to_vec());
+    match name {
+        "removeprefix" => {
+            let (prefix,): (&str,) = from_args(args)?;
+            Ok(text.strip_prefix(prefix).unwrap_or(text).into())
+        }
+        "removesuffix" => {
+            let (suffix,): (&str,) = from_args(args)?;
+            Ok(text.strip_suffix(suffix).unwrap_or(text).into())
+        }
+        "partition" => {
+            let (separator,): (&str,) = from_args(args)?;
+            let parts = text.split_once(separator).map(|(a, b)| [a, separator, b]);
+            Ok(pieces(parts.unwrap_or([text, "", ""])))
+        }
+        "rpartition" => {
+            let (separator,): (&str,) = from_args(args)?;
+            let parts = text.rsplit_once(separator).map(|(a, b)| [a, separator, b]);
+            Ok(pieces(parts.unwrap_or(["", "", text])))
+        }
+        "rsplit" => {
+            let (separator, most): (&str, Option<usize>) = from_args(args)?;
+            let mut parts: Vec<Value> = match most {
+                Some(most) => {
+                    text.rsplitn(most.saturating_add(1), separator).map(Value::from).collect()
+                }
+                None => text.rsplit(separator).map(Value::from).collect(),
+            };
+            parts.reverse();
+            Ok(parts.into())
+        }
+        _ => unknown_method_callback(state, value, name, args),
     }
 }
 

@@ -10,7 +10,7 @@ fn compile(source: &str) -> Result<ChatTemplate, TemplateError> {
 
 fn render(source: &str) -> Result<String, TemplateError> {
     let messages = [ChatMessage::new("system", "S"), ChatMessage::new("user", "U <b>")];
-    compile(source)?.render(&messages, None)
+    compile(source)?.render(Chat { messages: &messages, ..Chat::default() })
 }
 
 #[test]
@@ -43,6 +43,30 @@ fn templates_find_what_transformers_gives_them() {
         ("{%- generation -%} a {%- endgeneration -%} b", "ab"),
         ("a\n  {% if true %}\nb\n  {% endif %}\nc", "a\nb\nc"),
         ("{{ messages[::-1][0].role }}", "user"),
+        ("{{ {'b': 1, 'a': [true, none, 1.0]} | tojson }}", r#"{"b": 1, "a": [true, null, 1.0]}"#),
+        (
+            "{{ {'b': [], 'a': {'c': {}}} | tojson(indent=2) }}",
+            "{\n  \"b\": [],\n  \"a\": {\n    \"c\": {}\n  }\n}",
+        ),
+        (
+            "{{ {'b': 1, 'a': {'d': 0, 'c': 1}} | tojson(sort_keys=true) }}",
+            r#"{"a": {"c": 1, "d": 0}, "b": 1}"#,
+        ),
+        ("{{ [1, {'a': 2}] | tojson(separators=(',', ':')) }}", r#"[1,{"a":2}]"#),
+        ("{{ 'é\"😀\u{7f}' | tojson(ensure_ascii=true) }}", r#""\u00e9\"\ud83d\ude00\u007f""#),
+        ("{{ 'é\n\u{1}</a>' | tojson }}", r#""é\n\u0001</a>""#),
+        (
+            "{{ [1e16, 1e-5, 0.1, 100.0, -2.5e-7, 123456789.125] | tojson }}",
+            "[1e+16, 1e-05, 0.1, 100.0, -2.5e-07, 123456789.125]",
+        ),
+        ("{{ [1, [2]] | tojson(indent='-') }}", "[\n-1,\n-[\n--2\n-]\n]"),
+        ("{{ 'abcab'.removeprefix('ab') }}{{ 'abcab'.removesuffix('ab') }}", "cababc"),
+        (
+            "{{ 'a=b=c'.partition('=') | tojson }}{{ 'a=b=c'.rpartition('=') | tojson }}",
+            r#"["a", "=", "b=c"]["a=b", "=", "c"]"#,
+        ),
+        ("{{ 'a.b.c'.rsplit('.', 1) | tojson }}{{ 'a.b.c'.split('.')[-1] }}", r#"["a.b", "c"]c"#),
+        ("{{ 'xxaxx'.strip('x') }}{{ 'xa\n'.rstrip('\n').lstrip('x') }}", "aa"),
     ] {
         assert_eq!(render(source).as_deref(), Ok(expected), "{source}");
     }
@@ -56,7 +80,9 @@ fn thinking_is_switched_where_the_template_knows_it() {
     )
     .unwrap();
     assert!(template.mentions_thinking());
-    let said = |think| template.render(&[ChatMessage::new("user", "U")], think).unwrap();
+    let messages = &[ChatMessage::new("user", "U")];
+    let said =
+        |enable_thinking| template.render(Chat { messages, enable_thinking, tools: None }).unwrap();
     assert_eq!([said(Some(false)), said(Some(true)), said(None)], ["off", "on", "auto"]);
 }
 
@@ -89,6 +115,31 @@ fn hostile_templates_run_out_of_fuel() {
         "{% macro f() %}{{ f() }}{{ f() }}{% endmacro %}{{ f() }}",
     ] {
         assert!(render(source).is_err(), "{source}");
+    }
+}
+
+/// Values inside values inside values, as deep as the fuel allows: they are written and dropped by
+/// functions that call themselves.
+#[test]
+fn deeply_nested_values_end_in_an_error_or_a_text() {
+    let shown = [
+        "",
+        "{{ ns.x }}",
+        "{{ ns.x | tojson }}",
+        "{{ ns.x | tojson(sort_keys=true) }}",
+        "{{ ns.x == ns.y }}",
+    ];
+    for inner in ["[X]", "{'a': X}"] {
+        for (shown, times) in shown.into_iter().flat_map(|shown| [(shown, 15), (shown, 90)]) {
+            let nested = |name: &str| {
+                format!("{{% set ns.{name} = {} %}}", inner.replace('X', &format!("ns.{name}")))
+            };
+            let (x, y) = (nested("x"), nested("y"));
+            let source = format!(
+                "{{% set ns = namespace(x=[], y=[]) %}}{{% for a in range({times}) %}}{{% for b in range(10000) %}}{x}{y}{{% endfor %}}{{% endfor %}}{shown}"
+            );
+            let _ = render(&source);
+        }
     }
 }
 

@@ -1,10 +1,12 @@
-//! Keys and values of the sequence. Grows by blocks of positions and never moves what it holds.
+//! Keys and values of all sequences in this machine's memory: pages that never move, shared where
+//! sequences begin alike.
 
+use super::pages::{PAGE, PageTable, Pages};
 use crate::error::DecodeError;
 use crate::kernels::{F16, F32, Float};
 
-/// Positions in a block.
-pub(crate) const BLOCK: usize = 256;
+/// Empty pages that are kept for the next sequence; more go back to the system.
+const SPARE: usize = 4;
 
 /// How keys and values are kept.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -13,60 +15,78 @@ pub(crate) enum KvPrecision {
     #[default]
     F16,
     /// As they were computed.
-    #[cfg_attr(not(test), expect(dead_code, reason = "proves the arithmetic; no setting asks yet"))]
     F32,
 }
 
 /// A number of the cache.
-pub(super) trait CacheNumber: Float + Default + From<f32> {}
+pub(super) trait CacheNumber: Float + Default + std::fmt::Debug + From<f32> {}
 impl CacheNumber for F16 {}
 impl CacheNumber for F32 {}
 
-/// Keys and values of one layer.
-#[derive(Debug)]
-pub(super) struct LayerCache<T> {
-    head_size: usize,
-    /// Per block: heads x positions x head size.
-    keys: Vec<Vec<T>>,
-    values: Vec<Vec<T>>,
-    heads: usize,
-}
-
-/// Keys and values of one head over neighbouring positions.
+/// What a page must hold.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Span<'a, T> {
-    pub(super) keys: &'a [T],
-    pub(super) values: &'a [T],
+pub(super) struct PageShape {
+    pub(super) layers: usize,
+    pub(super) heads: usize,
+    pub(super) head_size: usize,
 }
 
-impl<T: CacheNumber> LayerCache<T> {
-    pub(super) fn new(heads: usize, head_size: usize) -> Self {
-        Self { head_size, keys: Vec::new(), values: Vec::new(), heads }
+impl PageShape {
+    /// Numbers of one head of one layer.
+    fn head(self) -> usize {
+        PAGE * self.head_size
     }
 
-    /// Makes room for `positions`.
-    pub(super) fn reach(&mut self, positions: usize) -> Result<(), DecodeError> {
-        let len = self.heads * BLOCK * self.head_size;
-        for blocks in [&mut self.keys, &mut self.values] {
-            while blocks.len() * BLOCK < positions {
-                let mut block = Vec::new();
-                block
-                    .try_reserve_exact(len)
-                    .map_err(|_| DecodeError::OutOfMemory { bytes: len * size_of::<T>() })?;
-                block.resize(len, T::default());
-                blocks.push(block);
-            }
-        }
-        Ok(())
+    fn numbers(self) -> usize {
+        self.layers * self.heads * self.head()
+    }
+}
+
+/// Keys and values: layers x heads x positions x head size.
+#[derive(Debug, Default)]
+struct Page<T> {
+    keys: Vec<T>,
+    values: Vec<T>,
+    /// How many sequences list it.
+    users: u32,
+}
+
+/// All pages.
+#[derive(Debug)]
+pub(super) struct Pool<T> {
+    shape: PageShape,
+    pages: Vec<Page<T>>,
+    /// Pages that nobody lists.
+    free: Vec<u32>,
+    most: usize,
+}
+
+impl<T: CacheNumber> Pool<T> {
+    /// A pool that takes at most `bytes`.
+    pub(super) fn new(shape: PageShape, bytes: Option<u64>) -> Self {
+        let page = (2 * shape.numbers() * size_of::<T>()).max(1) as u64;
+        let most = bytes.map_or(u64::from(u32::MAX), |bytes| bytes / page);
+        let most = usize::try_from(most).unwrap_or(usize::MAX).min(u32::MAX as usize);
+        Self { shape, pages: Vec::new(), free: Vec::new(), most }
     }
 
-    /// Keeps key and value of all heads at `position`, which [`LayerCache::reach`] made room for.
-    pub(super) fn put(&mut self, position: usize, key: &[f32], value: &[f32]) {
-        let (block, slot) = (position / BLOCK, position % BLOCK);
-        for (blocks, row) in [(&mut self.keys, key), (&mut self.values, value)] {
-            let heads = blocks[block].chunks_exact_mut(BLOCK * self.head_size);
-            for (head, row) in heads.zip(row.chunks_exact(self.head_size)) {
-                let slots = &mut head[slot * self.head_size..][..self.head_size];
+    /// Keeps key and value of all heads of a layer at `position`, for which
+    /// [`Pool::reach`] made room.
+    pub(super) fn put(
+        &mut self,
+        table: &PageTable,
+        layer: usize,
+        position: usize,
+        [key, value]: [&[f32]; 2],
+    ) {
+        let (shape, slot) = (self.shape, position % PAGE);
+        let layer = layer * shape.heads * shape.head();
+        let page = &mut self.pages[table[position / PAGE] as usize];
+        debug_assert_eq!(page.users, 1, "a shared page is written to");
+        for (numbers, row) in [(&mut page.keys, key), (&mut page.values, value)] {
+            let heads = numbers[layer..].chunks_exact_mut(shape.head());
+            for (head, row) in heads.zip(row.chunks_exact(shape.head_size)) {
+                let slots = &mut head[slot * shape.head_size..][..shape.head_size];
                 for (slot, x) in slots.iter_mut().zip(row) {
                     *slot = T::from(*x);
                 }
@@ -74,13 +94,81 @@ impl<T: CacheNumber> LayerCache<T> {
         }
     }
 
-    /// `count` positions of a head from `start` on; they must lie in one block.
-    pub(super) fn span(&self, head: usize, start: usize, count: usize) -> Span<'_, T> {
-        let at = (head * BLOCK + start % BLOCK) * self.head_size;
-        let range = at..at + count * self.head_size;
-        let block = start / BLOCK;
-        Span { keys: &self.keys[block][range.clone()], values: &self.values[block][range] }
+    /// `count` positions of a head of a layer from `start` on; they must lie in one page.
+    pub(super) fn span(
+        &self,
+        table: &PageTable,
+        [layer, head]: [usize; 2],
+        start: usize,
+        count: usize,
+    ) -> Span<'_, T> {
+        let shape = self.shape;
+        let at = (layer * shape.heads + head) * shape.head() + start % PAGE * shape.head_size;
+        let range = at..at + count * shape.head_size;
+        let page = &self.pages[table[start / PAGE] as usize];
+        Span { keys: &page.keys[range.clone()], values: &page.values[range] }
     }
+}
+
+impl<T: CacheNumber> Pages for Pool<T> {
+    fn free(&self) -> usize {
+        self.most - (self.pages.len() - self.free.len())
+    }
+
+    fn users(&mut self, page: u32) -> &mut u32 {
+        &mut self.pages[page as usize].users
+    }
+
+    fn take(&mut self) -> Result<u32, DecodeError> {
+        let bytes = 2 * self.shape.numbers() * size_of::<T>();
+        let short = || DecodeError::OutOfMemory { bytes };
+        let index = match self.free.pop() {
+            Some(index) => index,
+            None if self.pages.len() >= self.most => return Err(short()),
+            None => {
+                self.pages.push(Page { keys: Vec::new(), values: Vec::new(), users: 0 });
+                (self.pages.len() - 1) as u32
+            }
+        };
+        let page = &mut self.pages[index as usize];
+        for numbers in [&mut page.keys, &mut page.values] {
+            let len = self.shape.numbers();
+            if numbers.len() < len && numbers.try_reserve_exact(len).is_err() {
+                self.free.push(index);
+                return Err(short());
+            }
+            numbers.resize(len, T::default());
+        }
+        page.users = 1;
+        Ok(index)
+    }
+
+    fn give_back(&mut self, index: u32) {
+        let spare = self.free.iter().filter(|free| !self.pages[**free as usize].keys.is_empty());
+        if spare.count() >= SPARE {
+            let page = &mut self.pages[index as usize];
+            (page.keys, page.values) = (Vec::new(), Vec::new());
+            // Those that have memory are taken first.
+            self.free.insert(0, index);
+        } else {
+            self.free.push(index);
+        }
+    }
+
+    fn copy(&mut self, from: u32, to: u32) -> Result<(), DecodeError> {
+        let both = [from as usize, to as usize];
+        let Ok([from, to]) = self.pages.get_disjoint_mut(both) else { return Ok(()) };
+        to.keys.copy_from_slice(&from.keys);
+        to.values.copy_from_slice(&from.values);
+        Ok(())
+    }
+}
+
+/// Keys and values of one head over neighbouring positions.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Span<'a, T> {
+    pub(super) keys: &'a [T],
+    pub(super) values: &'a [T],
 }
 
 /// Bytes per position of a cache for `layers` layers whose keys are `kv_width` wide.

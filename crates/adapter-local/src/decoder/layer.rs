@@ -2,7 +2,7 @@
 
 use rayon::prelude::*;
 
-use super::parameters::{Family, Parameters};
+use crate::checkpoint::{Family, Parameters};
 use crate::cpu::Isa;
 use crate::error::LoadError;
 use crate::weights::{Activations, Matrix, Needs, Product, Weights};
@@ -161,11 +161,12 @@ impl Layer {
         let one = |what, rows, columns| -> Result<Projection, LoadError> {
             Ok(Projection::new(vec![matrix(what, rows, columns)?], columns))
         };
+        let out_bias = weights.vector_if_any(&name("attn_output.bias"), p.width)?;
         Ok(Self {
             attention_norm: weights.vector(&name("attn_norm.weight"), p.width)?,
             qkv: Projection::new(qkv, p.width).with_bias(bias.transpose()?),
             qk_norm: qk_norm.transpose()?,
-            attention_out: one("attn_output.weight", p.width, q)?,
+            attention_out: one("attn_output.weight", p.width, q)?.with_bias(out_bias),
             feed_norm: weights.vector(&name("ffn_norm.weight"), p.width)?,
             gate_up: Projection::new(gate_up, p.width),
             down: one("ffn_down.weight", p.width, p.feed_forward)?,

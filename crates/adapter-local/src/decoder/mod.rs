@@ -1,75 +1,197 @@
 //! The seam between what asks for logits and what computes them.
 //!
-//! A [`Decoder`] holds one sequence. Scheduling, sampling and prefix reuse know nothing but this
-//! trait; [`load`] is the only place that chooses among architectures and devices.
+//! A [`Decoder`] holds the keys and values of many sequences and takes tokens of any of them
+//! through the model in one step. Scheduling, sampling and prefix reuse know nothing but this
+//! trait; [`load`] is the only place that chooses what computes.
 
 mod attention;
+mod candle;
 mod kv_cache;
 mod layer;
-mod parameters;
+mod pages;
+mod plan;
 mod rope;
 mod scratch;
+mod sequences;
+mod single;
+mod step;
 mod transformer;
 
 #[cfg(test)]
 mod tests;
 
-use std::sync::Arc;
+use std::fmt;
 
-use crate::error::{DecodeError, LoadCause, LoadError};
-use crate::gguf::GgufFile;
+use ports::Error;
+
+use crate::checkpoint::{Checkpoint, Parameters};
+use crate::device::{Device, open_candle};
+use crate::error::{DecodeError, LoadError};
 use crate::kernels::{F16, F32};
 
+use candle::CandleTransformer;
 pub(crate) use kv_cache::{KvPrecision, bytes_per_position};
-pub(crate) use parameters::{Family, Parameters};
+pub(crate) use pages::PAGE;
 pub(crate) use scratch::scratch_bytes;
+use single::Single;
 use transformer::Transformer;
 
-/// One sequence of tokens and the model that continues it.
-pub(crate) trait Decoder: Send {
+/// Sequences at once. Each costs nothing but the pages it uses.
+const MOST_SEQUENCES: usize = 256;
+
+/// One sequence inside a decoder.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub(crate) struct SequenceId(usize);
+
+impl SequenceId {
+    /// The name of a decoder's sequence number `index`.
+    #[cfg(test)]
+    pub(crate) fn new(index: usize) -> Self {
+        Self(index)
+    }
+}
+
+/// Which logits of a part are wanted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) enum Wanted {
+    /// None: more of the prompt follows.
+    None,
+    /// Those after the last token.
+    #[default]
+    Last,
+    /// Those after every token.
+    All,
+}
+
+/// Tokens of one sequence that a step appends.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Part<'a> {
+    /// The sequence; it may appear once in a step.
+    pub(crate) sequence: SequenceId,
+    /// At least one.
+    pub(crate) tokens: &'a [u32],
+    /// Which logits to keep.
+    pub(crate) wanted: Wanted,
+}
+
+/// Sequences of tokens, and the model that continues them.
+///
+/// The logits of a sequence do not depend on what else a step computes, on how the sequence was
+/// cut into steps, or on whether its beginning was shared. On the processor every way gives the same
+/// bits; [`Engine::Candle`] leaves the order of sums to its device, so there they are the same up to
+/// rounding.
+pub(crate) trait Decoder: fmt::Debug + Send {
     /// How many logits there are.
     fn vocab_size(&self) -> usize;
 
-    /// Most tokens of the sequence: the model's own limit, or less where configured.
+    /// Most tokens of a sequence: the model's own limit, or less where configured.
     fn context_length(&self) -> usize;
 
-    /// How many tokens the sequence has.
-    #[cfg_attr(not(test), expect(dead_code, reason = "its one user counts for itself"))]
-    fn position(&self) -> usize;
+    /// Most sequences that can be open at once.
+    fn most_sequences(&self) -> usize;
+
+    /// Positions that the cache can still take, shared pages counted once. Sequences take whole
+    /// pages of [`PAGE`].
+    fn free_positions(&self) -> usize;
+
+    /// A new sequence without tokens.
+    ///
+    /// # Errors
+    /// When [`Decoder::most_sequences`] are open.
+    fn open(&mut self) -> Result<SequenceId, DecodeError>;
+
+    /// A new sequence with the first `len` tokens of another, without computing them again.
+    ///
+    /// # Errors
+    /// As [`Decoder::open`], and when memory is short.
+    fn fork(&mut self, from: SequenceId, len: usize) -> Result<SequenceId, DecodeError>;
+
+    /// How many tokens a sequence has.
+    fn len(&self, sequence: SequenceId) -> usize;
 
     /// Forgets the tokens from position `len` on; does nothing when there are fewer.
-    fn truncate(&mut self, len: usize);
+    fn truncate(&mut self, sequence: SequenceId, len: usize);
 
-    /// Appends `tokens` and gives the logits that follow the last one. They do not depend on how
-    /// the sequence was cut into calls: every split gives the same bits. A call that fails leaves
-    /// the sequence as it was.
-    fn forward(&mut self, tokens: &[u32]) -> Result<&[f32], DecodeError>;
+    /// Forgets a sequence and gives its memory back.
+    fn close(&mut self, sequence: SequenceId);
+
+    /// Appends the tokens of every part to its sequence. A call that fails leaves all sequences as
+    /// they were.
+    ///
+    /// # Errors
+    /// For parts that make no sense or do not fit, and when memory is short.
+    fn forward(&mut self, parts: &[Part<'_>]) -> Result<(), DecodeError>;
+
+    /// The logits of a part of the last step: of its last token, or, where [`Wanted::All`] was
+    /// asked for, one row of [`Decoder::vocab_size`] after the other.
+    ///
+    /// # Errors
+    /// [`DecodeError::NotFinite`] where the model computed nonsense for this part; others are not
+    /// touched by it. Its sequence still has the tokens: close it.
+    fn logits(&self, part: usize) -> Result<&[f32], DecodeError>;
+}
+
+/// What computes a model.
+#[derive(Debug, Clone, Default)]
+pub(crate) enum Engine {
+    /// Plain slices on the processor: the fast way there.
+    #[default]
+    Slices,
+    /// candle's tensors on a device.
+    Candle(candle_core::Device),
+}
+
+impl Engine {
+    /// What computes on a device.
+    pub(crate) fn on(device: Device) -> Result<Self, Error> {
+        Ok(match device {
+            Device::Cpu => Self::Slices,
+            Device::Cuda(_) => Self::Candle(open_candle(device)?),
+        })
+    }
 }
 
 /// How a model is loaded.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct LoadOptions {
+    /// What computes.
+    pub(crate) engine: Engine,
     /// Threads that compute; the physical cores when absent.
     pub(crate) threads: Option<usize>,
     /// Most tokens of a sequence; the model's own limit when absent or larger.
     pub(crate) context_length: Option<usize>,
     /// How keys and values are kept.
     pub(crate) kv_cache: KvPrecision,
+    /// Most bytes of keys and values of all sequences; no limit when absent.
+    pub(crate) cache_bytes: Option<u64>,
 }
 
-/// Architectures by the name that files give them. This is the only list of them.
-const FAMILIES: [(&str, Family); 3] =
-    [("llama", Family::LLAMA), ("qwen2", Family::QWEN2), ("qwen3", Family::QWEN3)];
+impl LoadOptions {
+    /// Most tokens of a sequence of such a model.
+    fn context_length(&self, parameters: &Parameters) -> usize {
+        let own = parameters.context_length;
+        self.context_length.map_or(own, |asked| asked.min(own))
+    }
+}
 
-/// Makes a decoder of the model in `file`.
+/// Makes a decoder of a model.
 pub(crate) fn load(
-    file: Arc<GgufFile>,
+    checkpoint: &Checkpoint,
     options: &LoadOptions,
 ) -> Result<Box<dyn Decoder>, LoadError> {
-    let family = family(&file)?;
-    Ok(match options.kv_cache {
-        KvPrecision::F16 => Box::new(Transformer::<F16>::load(&file, family, options)?),
-        KvPrecision::F32 => Box::new(Transformer::<F32>::load(&file, family, options)?),
+    if checkpoint.family().single {
+        return Ok(Box::new(Single::load(checkpoint, options)?));
+    }
+    Ok(match (&options.engine, options.kv_cache) {
+        (Engine::Candle(device), _) => {
+            Box::new(CandleTransformer::load(device, checkpoint, options)?)
+        }
+        (Engine::Slices, KvPrecision::F16) => {
+            Box::new(Transformer::<F16>::load(checkpoint, options)?)
+        }
+        (Engine::Slices, KvPrecision::F32) => {
+            Box::new(Transformer::<F32>::load(checkpoint, options)?)
+        }
     })
 }
 
@@ -83,18 +205,10 @@ pub(crate) struct Facts {
 }
 
 /// Checks everything that [`load`] checks, without making a decoder.
-pub(crate) fn check(file: &Arc<GgufFile>) -> Result<Facts, LoadError> {
-    transformer::check(file, family(file)?)
-}
-
-/// The family of the model in `file`.
-pub(crate) fn family(file: &GgufFile) -> Result<&'static Family, LoadError> {
-    const KEY: &str = "general.architecture";
-    let Some(found) = file.metadata().str(KEY) else {
-        return Err(file.error(LoadCause::MissingKey(KEY.into())));
-    };
-    FAMILIES.iter().find(|(name, _)| *name == found).map(|(_, family)| family).ok_or_else(|| {
-        let known = FAMILIES.map(|(name, _)| name).join(", ");
-        file.error(LoadCause::Architecture { found: found.to_owned(), known })
-    })
+pub(crate) fn check(checkpoint: &Checkpoint) -> Result<Facts, LoadError> {
+    if checkpoint.family().single {
+        single::check(checkpoint)
+    } else {
+        transformer::check(checkpoint)
+    }
 }

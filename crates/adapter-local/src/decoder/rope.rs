@@ -1,50 +1,35 @@
 //! Rotary positions: angles computed in f32 as models were trained with them, for as many
 //! positions as a sequence has come to.
 
-use super::parameters::{Pairing, RopeParameters};
+use crate::checkpoint::{Frequencies, Pairing, RopeParameters};
 
 /// Cosines and sines for the positions seen so far.
 #[derive(Debug)]
 pub(super) struct Rope {
     pairing: Pairing,
-    frequencies: Vec<f32>,
-    factor: f32,
+    frequencies: Frequencies,
     /// Per position and frequency: cosine, sine.
     table: Vec<[f32; 2]>,
 }
 
 impl Rope {
     /// `divisors` are a model's own per frequency (Llama 3 files bring them).
-    pub(super) fn new(
-        pairing: Pairing,
-        parameters: &RopeParameters,
-        divisors: Option<&[f32]>,
-    ) -> Self {
-        let size = parameters.size as f64;
-        let base = f64::from(parameters.base);
-        let frequencies = (0..parameters.size / 2).map(|i| {
-            let divisor = divisors.and_then(|all| all.get(i)).map_or(1.0, |d| f64::from(*d));
-            (base.powf(-2.0 * i as f64 / size) / divisor) as f32
-        });
-        let frequencies = frequencies.collect();
-        Self { pairing, frequencies, factor: parameters.factor, table: Vec::new() }
+    pub(super) fn new(parameters: &RopeParameters, divisors: Option<&[f32]>) -> Self {
+        let frequencies = parameters.frequencies(divisors);
+        Self { pairing: parameters.pairing, frequencies, table: Vec::new() }
     }
 
     /// Makes the table reach to `positions`.
     pub(super) fn reach(&mut self, positions: usize) {
-        let known = self.table.len() / self.frequencies.len().max(1);
+        let known = self.table.len() / self.frequencies.angles.len().max(1);
         for position in known..positions {
-            let position = position as f32 / self.factor;
-            self.table.extend(self.frequencies.iter().map(|frequency| {
-                let angle = f64::from(position * frequency);
-                [angle.cos() as f32, angle.sin() as f32]
-            }));
+            self.table.extend(turns(&self.frequencies, position));
         }
     }
 
     /// Turns every head of `row`; heads are `head_size` wide.
     pub(super) fn turn(&self, position: usize, row: &mut [f32], head_size: usize) {
-        let half = self.frequencies.len();
+        let half = self.frequencies.angles.len();
         let Some(angles) = self.table.get(position * half..(position + 1) * half) else { return };
         for head in row.chunks_exact_mut(head_size) {
             match self.pairing {
@@ -62,6 +47,18 @@ impl Rope {
             }
         }
     }
+}
+
+/// Cosine and sine of every pair at a position.
+pub(super) fn turns(
+    frequencies: &Frequencies,
+    position: usize,
+) -> impl Iterator<Item = [f32; 2]> + '_ {
+    let amplitude = frequencies.amplitude;
+    frequencies.angles.iter().map(move |angle| {
+        let angle = f64::from(position as f32 * angle);
+        [angle.cos() as f32 * amplitude, angle.sin() as f32 * amplitude]
+    })
 }
 
 #[inline]

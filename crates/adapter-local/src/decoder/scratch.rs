@@ -1,6 +1,6 @@
 //! Buffers of one step, made once: decoding allocates nothing.
 
-use super::parameters::Parameters;
+use crate::checkpoint::Parameters;
 use crate::cpu::Isa;
 use crate::weights::{Activations, Needs};
 
@@ -22,11 +22,12 @@ pub(super) struct Scratch {
     /// What a layer adds to the stream.
     pub(super) delta: Vec<f32>,
     pub(super) activations: Activations,
+    /// Rows of logits that the last step was asked for, one after the other.
     pub(super) logits: Vec<f32>,
 }
 
 impl Scratch {
-    pub(super) fn new(isa: Isa, parameters: &Parameters, vocabulary: usize, needs: Needs) -> Self {
+    pub(super) fn new(isa: Isa, parameters: &Parameters, needs: Needs) -> Self {
         let wide = wide(parameters);
         let input = input(parameters);
         let rows = rows(parameters);
@@ -37,7 +38,7 @@ impl Scratch {
             attended: vec![0.0; rows * parameters.query_width()],
             delta: vec![0.0; rows * parameters.width],
             activations: Activations::new(isa, rows, input, needs),
-            logits: vec![0.0; vocabulary],
+            logits: Vec::new(),
         }
     }
 }

@@ -1,29 +1,62 @@
 //! Decoders against reference logits, against candle's own models, and against themselves.
 
+mod batches;
+mod candle;
+mod checkpoints;
+mod converted;
 mod damage;
 mod golden;
 mod invariance;
 mod numerics;
 mod oracle;
+mod quantized;
+mod singles;
 
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 
-use super::{Decoder, LoadOptions};
-use crate::gguf::GgufFile;
+use super::{Decoder, LoadOptions, Part, SequenceId, Wanted};
+use crate::checkpoint::Checkpoint;
+use crate::error::DecodeError;
 
 /// A file beside the tests.
 fn fixture(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures").join(name)
 }
 
-fn open(path: &Path) -> Arc<GgufFile> {
-    Arc::new(GgufFile::open(path).unwrap())
+fn open(path: &Path) -> Checkpoint {
+    Checkpoint::open(path).unwrap()
 }
 
-fn decoder(path: &Path, threads: usize) -> Box<dyn Decoder> {
+/// A decoder with one sequence.
+struct One {
+    decoder: Box<dyn Decoder>,
+    sequence: SequenceId,
+}
+
+impl One {
+    fn new(mut decoder: Box<dyn Decoder>) -> Self {
+        let sequence = decoder.open().unwrap();
+        Self { decoder, sequence }
+    }
+
+    fn forward(&mut self, tokens: &[u32]) -> Result<&[f32], DecodeError> {
+        let part = Part { sequence: self.sequence, tokens, wanted: Wanted::Last };
+        self.decoder.forward(&[part])?;
+        self.decoder.logits(0)
+    }
+
+    fn position(&self) -> usize {
+        self.decoder.len(self.sequence)
+    }
+
+    fn truncate(&mut self, len: usize) {
+        self.decoder.truncate(self.sequence, len);
+    }
+}
+
+fn decoder(path: &Path, threads: usize) -> One {
     let options = LoadOptions { threads: Some(threads), ..LoadOptions::default() };
-    super::load(open(path), &options).unwrap()
+    One::new(super::load(&open(path), &options).unwrap())
 }
 
 /// Text, its tokens, their logits and what follows, as transformers computed them.

@@ -1,5 +1,5 @@
-//! The state of one request: prompt ids, then step by step its events. Knows nothing of threads,
-//! channels or other requests.
+//! The state of one request: prompt ids, then token by token its events. Knows nothing of threads,
+//! channels, sequences or other requests.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -8,15 +8,12 @@ use std::time::{Duration, Instant};
 use domain::{Event, Finish, FinishReason, Stopped, Timings, Usage};
 use ports::Error;
 
-use super::sequence::Sequence;
 use super::stream::Item;
+use crate::error::DecodeError;
 use crate::logprobs::Logprobs;
 use crate::output::Output;
 use crate::prompt::Prompter;
 use crate::sampler::{Sampler, SamplerSettings};
-
-/// Prompt tokens computed between two looks at whether anyone still waits for the answer.
-const CHUNK: usize = 256;
 
 /// What is to be generated.
 #[derive(Debug)]
@@ -51,7 +48,6 @@ struct Clock {
 /// A request that is being answered.
 #[derive(Debug)]
 pub(super) struct Generation {
-    id: u64,
     prompter: Arc<Prompter>,
     ids: Vec<u32>,
     prompt: usize,
@@ -66,11 +62,12 @@ pub(super) struct Generation {
     failure: Option<Error>,
     clock: Clock,
     over: bool,
+    spoiled: bool,
 }
 
 impl Generation {
-    /// Begins; `id` is its own among all of one engine.
-    pub(super) fn new(id: u64, task: Task, prompter: Arc<Prompter>) -> Self {
+    /// Begins.
+    pub(super) fn new(task: Task, prompter: Arc<Prompter>) -> Self {
         let vocabulary = prompter.tokenizer().vocabulary().len();
         let clock = Clock {
             submitted: task.submitted,
@@ -80,7 +77,6 @@ impl Generation {
             first_token: None,
         };
         Self {
-            id,
             output: Output::new(Arc::clone(&prompter), task.stop, task.thinking),
             sampler: Sampler::new(task.sampler, vocabulary, &task.ids),
             prompter,
@@ -95,6 +91,7 @@ impl Generation {
             failure: None,
             clock,
             over: false,
+            spoiled: false,
         }
     }
 
@@ -113,34 +110,42 @@ impl Generation {
         self.over
     }
 
-    /// Computes a part of the prompt, or the next token. A failure ends the generation and is the
-    /// last thing that it says.
-    pub(super) fn step(&mut self, sequence: &mut Sequence) {
-        if let Err(error) = self.try_step(sequence) {
-            self.failure = Some(error);
-            self.over = true;
-        }
+    /// Whether what its sequence holds must not be used again.
+    pub(super) fn is_spoiled(&self) -> bool {
+        self.spoiled
     }
 
-    fn try_step(&mut self, sequence: &mut Sequence) -> Result<(), Error> {
-        if sequence.owner() != Some(self.id) {
-            let kept = sequence.adopt(self.id, &self.ids);
-            self.cached.get_or_insert(kept);
-        }
-        let pending = self.ids.get(sequence.len()..).unwrap_or_default();
-        if let Some((chunk, rest)) = pending.split_at_checked(CHUNK)
-            && !rest.is_empty()
-        {
-            sequence.forward(chunk)?;
-            return Ok(());
-        }
-        let logits = sequence.forward(pending)?;
+    /// Prompt and answer so far.
+    pub(super) fn ids(&self) -> &[u32] {
+        &self.ids
+    }
+
+    /// It was given a sequence that holds its first `kept` tokens already. Only the first time says
+    /// what the request was spared; later it gets back what was its own.
+    pub(super) fn seated(&mut self, kept: usize) {
+        self.cached.get_or_insert(kept);
+    }
+
+    /// Chooses the next token from the logits after the last one. A failure ends the generation and
+    /// is the last thing that it says.
+    pub(super) fn advance(&mut self, logits: Result<&[f32], DecodeError>) {
         if self.clock.prefill.is_none() {
             self.clock.prefill = Some(self.clock.started.elapsed());
         }
         // Files pad their weights beyond the vocabulary: those logits belong to no token.
         let words = self.prompter.tokenizer().vocabulary().len();
-        self.choose(&logits[..logits.len().min(words)])
+        let chosen = logits.map_err(Error::from);
+        let chosen = chosen.and_then(|logits| self.choose(&logits[..logits.len().min(words)]));
+        if let Err(error) = chosen {
+            self.fail(error);
+        }
+    }
+
+    /// Ends with an error, after what there is to say already.
+    pub(super) fn fail(&mut self, error: impl Into<Error>) {
+        self.failure = Some(error.into());
+        self.over = true;
+        self.spoiled = true;
     }
 
     fn choose(&mut self, logits: &[f32]) -> Result<(), Error> {

@@ -1,11 +1,20 @@
 //! One thread per loaded model: requests go in, events come out.
 //!
-//! Scheduling (this module and `worker`) is apart from the state of a request (`generation`), which
-//! is apart from the computation (`crate::decoder`). Serving several sequences at once changes
-//! `worker` and `sequence`, nothing else.
+//! | what | module |
+//! |---|---|
+//! | the line, and when to wait | `worker` |
+//! | who gets a sequence and who gives way | `admission`, `prefix_cache` |
+//! | one step for everyone at once | `batch`, `schedule` |
+//! | the state of a request | `generation` |
+//! | the reading end | `stream` |
+//!
+//! All of it knows the computation only as [`Decoder`].
 
+mod admission;
+mod batch;
 mod generation;
-mod sequence;
+mod prefix_cache;
+mod schedule;
 mod stream;
 mod worker;
 
@@ -14,24 +23,26 @@ mod tests;
 
 use std::collections::VecDeque;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicUsize, Ordering};
 
-use domain::{Event, ModelId, ProviderId};
+use domain::Event;
 use ports::{Error, ErrorKind, EventStream};
+use rayon::{ThreadPool, ThreadPoolBuilder};
 use tokio::sync::mpsc::{self, Sender, error::TrySendError};
 
 use crate::decoder::Decoder;
 use crate::prompt::Prompter;
 
+use batch::Batch;
 pub(crate) use generation::Task;
-use sequence::Sequence;
 use stream::Events;
-use worker::{Job, Signature, Work, Worker};
+pub(crate) use worker::Signature;
+use worker::{Waiting, Worker};
 
 /// Events that wait for a reader before its generation pauses.
 const EVENTS_AHEAD: usize = 64;
-/// Requests that wait for the engine before it refuses more.
-const LONGEST_LINE: usize = 4096;
+/// Requests in the line and at work before the engine refuses more.
+pub(crate) const LONGEST_LINE: usize = 4096;
 
 /// A place in the line or at work; dropping it frees it.
 #[derive(Debug)]
@@ -51,12 +62,23 @@ impl Drop for Place {
     }
 }
 
+/// How much is done at once.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Limits {
+    /// Most requests that a step continues.
+    pub(crate) at_once: usize,
+    /// Threads that choose tokens where there are many to choose from.
+    pub(crate) threads: usize,
+}
+
 /// The door to the thread. Its thread ends when this and all streams are dropped.
 #[derive(Debug)]
 pub(crate) struct Engine {
-    jobs: Sender<Job>,
+    jobs: Sender<Waiting>,
     taken: Arc<AtomicUsize>,
-    next_id: AtomicU64,
+    at_once: usize,
+    /// Most tokens that the cache holds.
+    positions: usize,
 }
 
 impl Engine {
@@ -64,50 +86,73 @@ impl Engine {
     pub(crate) fn start(
         decoder: Box<dyn Decoder>,
         prompter: Arc<Prompter>,
-        provider: ProviderId,
-        model: Option<ModelId>,
+        signature: Signature,
+        limits: Limits,
     ) -> Result<Self, Error> {
-        let failed = |error: std::io::Error| {
-            let message = format!("the engine's thread could not be started: {error}");
-            Error::new(ErrorKind::Internal, message).with_source(error)
-        };
-        let runtime = tokio::runtime::Builder::new_current_thread().build().map_err(failed)?;
+        let (engine, worker) = Self::with_worker(decoder, prompter, signature, limits)?;
+        let thread = std::thread::Builder::new().name("textport-engine".into());
+        thread.spawn(move || worker.run()).map_err(not_started)?;
+        Ok(engine)
+    }
+
+    /// The door, and what the thread will run.
+    fn with_worker(
+        decoder: Box<dyn Decoder>,
+        prompter: Arc<Prompter>,
+        signature: Signature,
+        limits: Limits,
+    ) -> Result<(Self, Worker), Error> {
+        let runtime = tokio::runtime::Builder::new_current_thread().build();
+        let runtime = runtime.map_err(not_started)?;
         let (jobs, receiver) = mpsc::channel(LONGEST_LINE);
+        let at_once = limits.at_once.clamp(1, decoder.most_sequences().max(1));
+        let positions = decoder.free_positions();
+        let pool = (at_once > 1 && limits.threads > 1).then(|| pool(limits.threads)).transpose()?;
         let worker = Worker {
             jobs: receiver,
             line: VecDeque::new(),
-            sequence: Sequence::new(decoder),
+            batch: Batch::new(decoder, at_once, pool),
             prompter,
-            signature: Signature { provider, model },
+            signature,
             runtime,
         };
-        let thread = std::thread::Builder::new().name("textport-engine".into());
-        thread.spawn(move || worker.run()).map_err(failed)?;
-        Ok(Self { jobs, taken: Arc::default(), next_id: AtomicU64::new(0) })
+        Ok((Self { jobs, taken: Arc::default(), at_once, positions }, worker))
     }
 
     /// Puts a request in the line.
     pub(crate) fn submit(&self, task: Task) -> Result<EventStream, Error> {
+        self.check(&task)?;
         let (events, receiver) = mpsc::channel(EVENTS_AHEAD);
         let (place, before) = Place::take(&self.taken);
-        if before > 0 {
-            let position = u32::try_from(before).ok();
+        if before >= LONGEST_LINE {
+            return Err(full());
+        }
+        let told = (before + 1).saturating_sub(self.at_once);
+        if told > 0 {
+            let position = u32::try_from(told).ok();
             let _ = events.try_send(Ok(Event::Queued { position, eta: None }));
         }
-        let job = Job {
-            id: self.next_id.fetch_add(1, Ordering::Relaxed),
-            work: Work::Waiting { task: Some(task), told: before },
-            events,
-            _place: place,
-        };
+        let job = Waiting { task, events, told, place };
         self.jobs.try_send(job).map_err(|error| match error {
-            TrySendError::Full(_) => {
-                let message = format!("{LONGEST_LINE} requests are waiting already");
-                Error::new(ErrorKind::QueueFull, message)
-            }
+            TrySendError::Full(_) => full(),
             TrySendError::Closed(_) => stream::stopped(),
         })?;
         Ok(Box::pin(Events::new(receiver)))
+    }
+
+    /// Refuses what could never be answered.
+    fn check(&self, task: &Task) -> Result<(), Error> {
+        let (prompt, positions) = (task.ids.len(), self.positions);
+        if prompt == 0 {
+            return Err(Error::new(ErrorKind::InvalidRequest, "the prompt has no tokens"));
+        }
+        if prompt >= positions {
+            let message =
+                format!("the prompt has {prompt} tokens, but the KV cache holds {positions}");
+            return Err(Error::new(ErrorKind::ContextLengthExceeded, message)
+                .with_hint("shorten the prompt, or raise kv_cache_mib"));
+        }
+        Ok(())
     }
 
     /// Whether the thread lives.
@@ -119,4 +164,24 @@ impl Engine {
     pub(crate) fn taken(&self) -> usize {
         self.taken.load(Ordering::SeqCst)
     }
+
+    /// Most requests that a step continues.
+    pub(crate) fn at_once(&self) -> usize {
+        self.at_once
+    }
+}
+
+fn pool(threads: usize) -> Result<ThreadPool, Error> {
+    let pool = ThreadPoolBuilder::new().num_threads(threads);
+    pool.thread_name(|index| format!("textport-sampler-{index}")).build().map_err(not_started)
+}
+
+fn not_started(error: impl std::error::Error + Send + Sync + 'static) -> Error {
+    let message = format!("the engine's threads could not be started: {error}");
+    Error::new(ErrorKind::Internal, message).with_source(error)
+}
+
+fn full() -> Error {
+    let message = format!("{LONGEST_LINE} requests are waiting already");
+    Error::new(ErrorKind::QueueFull, message)
 }

@@ -1,73 +1,36 @@
-//! The engine with a decoder that computes next to nothing, and can be held, counted and broken.
+//! The engine with a decoder that computes next to nothing.
 
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::mpsc::{Receiver, Sender as Signal, channel};
+mod batching;
+mod bench;
+mod fake;
+mod memory;
+mod random;
+
+use std::sync::mpsc::channel;
 use std::time::Instant;
 
-use domain::{FinishReason, Response};
+use domain::{FinishReason, ProviderId, Response};
 use futures_util::{FutureExt, StreamExt};
 
+use self::fake::{Fake, Watch};
 use super::*;
-use crate::error::DecodeError;
 use crate::sampler::SamplerSettings;
 use crate::test_model::TestModel;
 
-const CONTEXT: usize = 4096;
 const THINK: u32 = 258;
-/// A byte that no answer has.
-const BEGIN: u32 = 2;
 
-/// What comes next depends on all tokens before; every answer is printable and never ends by itself.
-#[derive(Default)]
-struct Fake {
-    tokens: Vec<u32>,
-    logits: Vec<f32>,
-    /// Tokens computed, over all generations.
-    computed: Arc<AtomicUsize>,
-    /// Each call waits for a signal until the sender is gone.
-    gate: Option<Receiver<()>>,
-    /// Follows the token [`BEGIN`].
-    opening: Vec<u32>,
-    panics_at: Option<usize>,
-    /// Dropped with the decoder.
-    _alive: Option<Signal<()>>,
+fn signature() -> Signature {
+    Signature { provider: ProviderId::new("local").unwrap(), model: None }
 }
 
-impl Decoder for Fake {
-    fn vocab_size(&self) -> usize {
-        260
-    }
-    fn context_length(&self) -> usize {
-        CONTEXT
-    }
-    fn position(&self) -> usize {
-        self.tokens.len()
-    }
-    fn truncate(&mut self, len: usize) {
-        self.tokens.truncate(len);
-    }
-    fn forward(&mut self, tokens: &[u32]) -> Result<&[f32], DecodeError> {
-        if let Some(gate) = &self.gate {
-            let _ = gate.recv();
-        }
-        self.tokens.extend(tokens);
-        self.computed.fetch_add(tokens.len(), Ordering::SeqCst);
-        assert!(self.panics_at != Some(self.tokens.len()), "the fake decoder was told to panic");
-        let hash = self.tokens.iter().fold(7u32, |h, t| h.wrapping_mul(31).wrapping_add(*t));
-        let after = self.tokens.iter().rev().position(|t| *t == BEGIN);
-        let next = after
-            .and_then(|at| self.opening.get(at))
-            .copied()
-            .unwrap_or(u32::from(b'a') + hash % 26);
-        self.logits = vec![0.0; 260];
-        self.logits[next as usize] = 10.0;
-        Ok(&self.logits)
-    }
+fn engine_of(fake: Fake, at_once: usize) -> Engine {
+    let prompter = TestModel::thinking().prompter();
+    let limits = Limits { at_once, threads: 1 };
+    Engine::start(Box::new(fake), prompter, signature(), limits).unwrap()
 }
 
 fn engine(fake: Fake) -> Engine {
-    let prompter = TestModel::thinking().prompter();
-    Engine::start(Box::new(fake), prompter, ProviderId::new("local").unwrap(), None).unwrap()
+    engine_of(fake, 16)
 }
 
 fn task(prompt: &str, answer: usize) -> Task {
@@ -98,16 +61,16 @@ async fn text(engine: &Engine, prompt: &str, answer: usize) -> String {
 
 #[tokio::test]
 async fn a_warm_cache_changes_nothing_but_the_work() {
-    let computed = Arc::new(AtomicUsize::new(0));
-    let warm = engine(Fake { computed: Arc::clone(&computed), ..Fake::default() });
+    let watch = Watch::default();
+    let warm = engine(Fake { watch: watch.clone(), ..Fake::default() });
     text(&warm, "one two three", 10).await;
-    let before = computed.load(Ordering::SeqCst);
+    let before = watch.computed();
     let again = fold(warm.submit(task("one two four", 10)).unwrap()).await.unwrap();
     let cold = text(&engine(Fake::default()), "one two four", 10).await;
     assert_eq!(again.text, cold);
     assert_eq!(again.usage.cached_tokens, Some(8));
     // "four", and nine of the ten tokens: the last one needs no successor.
-    assert_eq!(computed.load(Ordering::SeqCst) - before, 4 + 9);
+    assert_eq!(watch.computed() - before, 4 + 9);
     // The same prompt again: all but its last token is there.
     let same = fold(warm.submit(task("one two four", 10)).unwrap()).await.unwrap();
     assert_eq!((same.text, same.usage.cached_tokens), (cold, Some(11)));
@@ -175,20 +138,9 @@ async fn log_probabilities_come_with_every_token() {
 }
 
 #[tokio::test]
-async fn a_reader_that_lags_lets_the_others_go_first() {
-    let engine = engine(Fake::default());
-    let slow = engine.submit(task("slow", 300)).unwrap();
-    let (first, second) = tokio::join!(text(&engine, "first", 200), text(&engine, "second", 200));
-    assert_eq!((first.len(), second.len()), (200, 200));
-    // The slow one comes back to a sequence that others have used, and goes on as if alone.
-    let slow = fold(slow).await.unwrap().text;
-    assert_eq!(slow, text(&super::tests::engine(Fake::default()), "slow", 300).await);
-}
-
-#[tokio::test]
 async fn those_who_wait_learn_their_position() {
     let (open, gate) = channel();
-    let engine = engine(Fake { gate: Some(gate), ..Fake::default() });
+    let engine = engine_of(Fake { gate: Some(gate), ..Fake::default() }, 1);
     let mut streams: Vec<_> = (0..3).map(|_| engine.submit(task("ab", 3)).unwrap()).collect();
     let queued = |position| Event::Queued { position: Some(position), eta: None };
     assert_eq!(streams[1].next().await.unwrap().unwrap(), queued(1));
@@ -205,23 +157,32 @@ async fn those_who_wait_learn_their_position() {
 }
 
 #[tokio::test]
+async fn nobody_is_told_to_wait_while_there_is_room() {
+    let engine = engine_of(Fake::default(), 4);
+    let streams: Vec<_> = (0..4).map(|_| engine.submit(task("ab", 3)).unwrap()).collect();
+    for stream in streams {
+        let events: Vec<_> = stream.collect().await;
+        assert!(matches!(events.first(), Some(Ok(Event::Started { .. }))), "{events:?}");
+    }
+}
+
+#[tokio::test]
 async fn dropping_a_stream_during_prefill_stops_before_the_next_chunk() {
     let (open, gate) = channel();
-    let computed = Arc::new(AtomicUsize::new(0));
-    let fake = Fake { gate: Some(gate), computed: Arc::clone(&computed), ..Fake::default() };
-    let engine = engine(fake);
+    let watch = Watch::default();
+    let engine = engine(Fake { gate: Some(gate), watch: watch.clone(), ..Fake::default() });
     let mut long = engine.submit(task(&"x".repeat(3000), 5)).unwrap();
     assert!(matches!(long.next().await, Some(Ok(Event::Started { .. }))));
     drop(long);
     drop(open);
     assert_eq!(text(&engine, "ab", 3).await.len(), 3);
-    assert!(computed.load(Ordering::SeqCst) <= 256 + 2 + 2, "{computed:?}");
+    assert!(watch.computed() <= 256 + 2 + 2, "{watch:?}");
 }
 
 #[tokio::test]
 async fn dropping_a_queued_stream_frees_its_place() {
     let (open, gate) = channel();
-    let engine = engine(Fake { gate: Some(gate), ..Fake::default() });
+    let engine = engine_of(Fake { gate: Some(gate), ..Fake::default() }, 1);
     let running = engine.submit(task("ab", 3)).unwrap();
     let mut waiting = engine.submit(task("cd", 3)).unwrap();
     assert!(waiting.next().now_or_never().is_some());

@@ -1,8 +1,4 @@
-//! The thread that computes: who is served next, and for how long.
-//!
-//! One generation runs at a time, until it is over or its reader lags behind while others wait;
-//! then it goes to the end of the line with all its state, and its tokens are computed again when
-//! it comes back (bit for bit the same, see [`crate::decoder::Decoder::forward`]).
+//! The thread that computes: who comes in, who goes on, and what to do when nobody can.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -10,46 +6,41 @@ use std::sync::Arc;
 use domain::{Event, ModelId, ProviderId};
 use futures_util::future::select_all;
 use tokio::runtime::Runtime;
-use tokio::sync::mpsc::error::{TryRecvError, TrySendError};
+use tokio::sync::mpsc::error::TryRecvError;
 use tokio::sync::mpsc::{Receiver, Sender};
 
 use super::Place;
+use super::admission::Seating;
+use super::batch::{Batch, Running};
 use super::generation::{Generation, Task};
-use super::sequence::Sequence;
 use super::stream::Item;
 use crate::prompt::Prompter;
 
-/// A request in the line.
-#[derive(Debug)]
-pub(super) struct Job {
-    pub(super) id: u64,
-    pub(super) work: Work,
-    pub(super) events: Sender<Item>,
-    /// Given up when the job is dropped.
-    pub(super) _place: Place,
-}
+/// How far behind the first in the line one may begin before it.
+const LOOK_AHEAD: usize = 64;
 
-/// How far a job is.
+/// A request that has not begun.
 #[derive(Debug)]
-pub(super) enum Work {
-    /// Not begun; its reader was last told this position.
-    Waiting { task: Option<Task>, told: usize },
-    /// Begun.
-    Begun(Box<Generation>),
+pub(super) struct Waiting {
+    pub(super) task: Task,
+    pub(super) events: Sender<Item>,
+    /// Its reader was last told this position, counted from 1.
+    pub(super) told: usize,
+    pub(super) place: Place,
 }
 
 /// Who answers, for the first event.
 #[derive(Debug, Clone)]
-pub(super) struct Signature {
-    pub(super) provider: ProviderId,
-    pub(super) model: Option<ModelId>,
+pub(crate) struct Signature {
+    pub(crate) provider: ProviderId,
+    pub(crate) model: Option<ModelId>,
 }
 
 /// The engine's thread.
 pub(super) struct Worker {
-    pub(super) jobs: Receiver<Job>,
-    pub(super) line: VecDeque<Job>,
-    pub(super) sequence: Sequence,
+    pub(super) jobs: Receiver<Waiting>,
+    pub(super) line: VecDeque<Waiting>,
+    pub(super) batch: Batch,
     pub(super) prompter: Arc<Prompter>,
     pub(super) signature: Signature,
     /// Only waits on it; nothing else runs there.
@@ -57,32 +48,54 @@ pub(super) struct Worker {
 }
 
 /// What became of a turn.
-enum Turn {
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Turn {
+    /// A step was computed.
+    Worked,
+    /// Nobody can go on before something happens; whether more can come.
+    Idle { open: bool },
+    /// Nobody is left, and nobody can come.
     Over,
-    Lagging,
+}
+
+/// Whether those left in the line wait for room.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Room {
+    Some,
+    None,
 }
 
 impl Worker {
     /// Serves until the engine and all its streams are dropped.
     pub(super) fn run(mut self) {
         loop {
-            let open = self.admit();
-            let Some(job) = self.next_ready() else {
-                if self.line.is_empty() && !open {
-                    return;
-                }
-                self.wait(open);
-                continue;
-            };
-            if let Some(job) = self.serve(job) {
-                self.line.push_back(job);
+            match self.turn() {
+                Turn::Worked => {}
+                Turn::Idle { open } => self.wait(open),
+                Turn::Over => return,
             }
+        }
+    }
+
+    /// Looks at who came and went, and computes a step.
+    pub(super) fn turn(&mut self) -> Turn {
+        let open = self.receive();
+        self.batch.tell(&self.signature.provider);
+        if self.admit() == Room::None {
+            self.tell_positions();
+        }
+        if self.batch.step() {
+            Turn::Worked
+        } else if open || !self.line.is_empty() || !self.batch.running.is_empty() {
+            Turn::Idle { open }
+        } else {
+            Turn::Over
         }
     }
 
     /// Takes in what was asked for meanwhile and lets go of what nobody reads any more. Says whether
     /// more can come.
-    fn admit(&mut self) -> bool {
+    fn receive(&mut self) -> bool {
         let open = loop {
             match self.jobs.try_recv() {
                 Ok(job) => self.line.push_back(job),
@@ -94,16 +107,56 @@ impl Worker {
         open
     }
 
-    /// The first in the line whose reader has room.
-    fn next_ready(&mut self) -> Option<Job> {
-        let at = self.line.iter().position(|job| job.events.capacity() > 0)?;
-        self.line.remove(at)
+    /// Lets those go on who had to give way, then those in the line, in their order. Only who waits
+    /// for a beginning that someone else is computing is passed by.
+    fn admit(&mut self) -> Room {
+        for index in 0..self.batch.running.len() {
+            if self.batch.running[index].waits() && self.seat_again(index) == Room::None {
+                return Room::None;
+            }
+        }
+        let mut index = 0;
+        while index < self.line.len().min(LOOK_AHEAD) {
+            if self.batch.continuing() >= self.batch.at_once {
+                return Room::None;
+            }
+            match self.batch.seat(&self.line[index].task.ids) {
+                Seating::Later => index += 1,
+                Seating::Full => return Room::None,
+                seating => {
+                    let Some(job) = self.line.remove(index) else { break };
+                    self.begin(job, seating);
+                }
+            }
+        }
+        Room::Some
+    }
+
+    fn seat_again(&mut self, index: usize) -> Room {
+        if self.batch.continuing() >= self.batch.at_once {
+            return Room::None;
+        }
+        let ids = self.batch.running[index].generation.ids().to_vec();
+        let seating = self.batch.seat(&ids);
+        let room = if matches!(seating, Seating::Full) { Room::None } else { Room::Some };
+        self.batch.running[index].take_seat(seating);
+        room
+    }
+
+    fn begin(&mut self, job: Waiting, seating: Seating) {
+        let Waiting { task, events, place, .. } = job;
+        let Signature { provider, model } = self.signature.clone();
+        let _ = events.try_send(Ok(Event::Started { provider, model }));
+        let generation = Generation::new(task, Arc::clone(&self.prompter));
+        let mut running = Running { generation, events, sequence: None, _place: place };
+        running.take_seat(seating);
+        self.batch.running.push(running);
     }
 
     /// Waits until a reader has room, or is gone, or a job comes.
     fn wait(&mut self, open: bool) {
-        let room = self.line.iter().map(|job| Box::pin(job.events.reserve()));
-        let room: Vec<_> = room.collect();
+        let lagging = self.batch.running.iter().filter(|running| running.lags());
+        let room: Vec<_> = lagging.map(|running| Box::pin(running.events.reserve())).collect();
         let (runtime, jobs) = (&self.runtime, &mut self.jobs);
         let arrived = runtime.block_on(async {
             if room.is_empty() {
@@ -117,64 +170,13 @@ impl Worker {
         self.line.extend(arrived);
     }
 
-    fn serve(&mut self, mut job: Job) -> Option<Job> {
-        self.tell_positions();
-        if let Work::Waiting { task, .. } = &mut job.work {
-            let Signature { provider, model } = self.signature.clone();
-            let task = task.take()?;
-            let _ = job.events.try_send(Ok(Event::Started { provider, model }));
-            let generation = Generation::new(job.id, task, Arc::clone(&self.prompter));
-            job.work = Work::Begun(Box::new(generation));
-        }
-        let Work::Begun(generation) = &mut job.work else { return None };
-        match self.turn(generation, &job.events) {
-            Turn::Over => None,
-            Turn::Lagging => Some(job),
-        }
-    }
-
-    fn turn(&mut self, generation: &mut Generation, events: &Sender<Item>) -> Turn {
-        loop {
-            while generation.has_items() {
-                match events.try_reserve() {
-                    Ok(permit) => {
-                        let Some(item) = generation.next_item() else { break };
-                        permit.send(
-                            item.map_err(|e| e.with_provider(self.signature.provider.clone())),
-                        );
-                    }
-                    Err(TrySendError::Full(())) => return Turn::Lagging,
-                    Err(TrySendError::Closed(())) => return Turn::Over,
-                }
-            }
-            if generation.is_over() || events.is_closed() {
-                return Turn::Over;
-            }
-            generation.step(&mut self.sequence);
-            if self.admit_during_turn() {
-                self.tell_positions();
-            }
-        }
-    }
-
-    /// Says whether the line changed.
-    fn admit_during_turn(&mut self) -> bool {
-        let before = self.line.len();
-        self.admit();
-        before != self.line.len()
-    }
-
-    /// Tells those who wait how many are before them, where that changed. The one being served is
-    /// not in the line.
+    /// Tells those who wait for room how they stand, where that changed.
     fn tell_positions(&mut self) {
-        for (before, job) in (1..).zip(&mut self.line) {
-            if let Work::Waiting { told, .. } = &mut job.work
-                && *told != before
-                && job.events.capacity() > 2
-            {
-                let position = u32::try_from(before).ok();
-                let _ = job.events.try_send(Ok(Event::Queued { position, eta: None }));
-                *told = before;
+        for (position, job) in (1..).zip(&mut self.line) {
+            if job.told != position && job.events.capacity() > 2 {
+                let told = u32::try_from(position).ok();
+                let _ = job.events.try_send(Ok(Event::Queued { position: told, eta: None }));
+                job.told = position;
             }
         }
     }

@@ -1,6 +1,7 @@
 //! The header: magic, version, counts, metadata entries, tensor table.
 
 use std::collections::BTreeMap;
+use std::ops::Range;
 
 use super::metadata::{self, Value};
 use super::reader::Reader;
@@ -17,6 +18,8 @@ const ALIGNMENT: u64 = 32;
 pub(super) struct Header {
     pub(super) version: u32,
     pub(super) entries: BTreeMap<String, Value>,
+    /// Where each entry's type number and value lie.
+    pub(super) raw: BTreeMap<String, Range<usize>>,
     pub(super) tensors: Vec<TensorInfo>,
 }
 
@@ -35,10 +38,10 @@ pub(super) fn parse(bytes: &[u8]) -> Result<Header, LoadCause> {
     }
     let tensor_count = count(&mut reader, "tensors")?;
     let entry_count = count(&mut reader, "metadata entries")?;
-    let entries = read_entries(&mut reader, entry_count)?;
+    let (entries, raw) = read_entries(&mut reader, entry_count)?;
     let alignment = alignment(&entries)?;
     let tensors = tensor::read_table(&mut reader, tensor_count, alignment, bytes.len())?;
-    Ok(Header { version, entries, tensors })
+    Ok(Header { version, entries, raw, tensors })
 }
 
 fn count(reader: &mut Reader<'_>, what: &str) -> Result<u64, LoadCause> {
@@ -50,16 +53,20 @@ fn count(reader: &mut Reader<'_>, what: &str) -> Result<u64, LoadCause> {
     Ok(value)
 }
 
-fn read_entries(reader: &mut Reader<'_>, count: u64) -> Result<BTreeMap<String, Value>, LoadCause> {
-    let mut entries = BTreeMap::new();
+type Entries = (BTreeMap<String, Value>, BTreeMap<String, Range<usize>>);
+
+fn read_entries(reader: &mut Reader<'_>, count: u64) -> Result<Entries, LoadCause> {
+    let (mut entries, mut raw) = (BTreeMap::new(), BTreeMap::new());
     for _ in 0..count {
         let (_, key) = reader.text(LONGEST_KEY, "a metadata key")?;
+        let start = reader.position();
         let value = metadata::read_value(reader, key)?;
+        raw.insert(key.to_owned(), start..reader.position());
         if entries.insert(key.to_owned(), value).is_some() {
             return Err(LoadCause::DuplicateKey(key.to_owned()));
         }
     }
-    Ok(entries)
+    Ok((entries, raw))
 }
 
 fn alignment(entries: &BTreeMap<String, Value>) -> Result<u64, LoadCause> {

@@ -8,40 +8,24 @@ mod header;
 mod metadata;
 mod reader;
 mod tensor;
+mod write;
 
 #[cfg(test)]
 mod tests;
 #[cfg(test)]
 pub(crate) mod writer;
 
-use std::fs::File;
+use std::collections::BTreeMap;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use memmap2::Mmap;
-
+use crate::bytes::{Blob, Bytes};
 use crate::error::{LoadCause, LoadError};
 
 pub(crate) use metadata::Metadata;
 pub(crate) use tensor::{GgmlType, TensorInfo};
-
-/// The bytes of a file: mapped, or held (tests and fuzzing).
-#[derive(Debug)]
-enum Bytes {
-    Mapped(Mmap),
-    Held(Vec<u8>),
-}
-
-impl std::ops::Deref for Bytes {
-    type Target = [u8];
-    fn deref(&self) -> &[u8] {
-        match self {
-            Self::Mapped(map) => map,
-            Self::Held(bytes) => bytes,
-        }
-    }
-}
+pub(crate) use write::{WriteTensor, WriteValue, header as write_header, tensor as write_tensor};
 
 /// A GGUF file whose header has been read and checked.
 #[derive(Debug)]
@@ -50,27 +34,18 @@ pub(crate) struct GgufFile {
     bytes: Arc<Bytes>,
     version: u32,
     metadata: Metadata,
+    raw: BTreeMap<String, Range<usize>>,
     tensors: Vec<TensorInfo>,
 }
 
 impl GgufFile {
     /// Maps the file and reads its header.
-    #[expect(unsafe_code, reason = "a memory map is how the weights stay out of our own memory")]
     pub(crate) fn open(path: &Path) -> Result<Self, LoadError> {
-        let io = |error| LoadError::new(path, LoadCause::Io(error));
-        let file = File::open(path).map_err(io)?;
-        let about = file.metadata().map_err(io)?;
-        if about.is_dir() {
-            return Err(LoadError::new(path, LoadCause::Folder));
-        }
-        if about.len() == 0 {
+        let bytes = Bytes::map(path)?;
+        if bytes.is_empty() {
             return Err(LoadError::new(path, LoadCause::NotGguf { magic: Vec::new() }));
         }
-        // SAFETY: the map is read-only and private. As with every mapped file, another program
-        // that cuts the file short while it is in use can end this process; the store never
-        // changes a model in place, it replaces it.
-        let map = unsafe { Mmap::map(&file) }.map_err(io)?;
-        Self::parse(path, Bytes::Mapped(map))
+        Self::parse(path, bytes)
     }
 
     /// Reads the header of a file held in memory; `name` stands for its path in messages.
@@ -85,6 +60,7 @@ impl GgufFile {
             path: path.to_owned(),
             version: header.version,
             metadata: Metadata::new(Arc::clone(&bytes), header.entries),
+            raw: header.raw,
             tensors: header.tensors,
             bytes,
         })
@@ -110,6 +86,12 @@ impl GgufFile {
         &self.metadata
     }
 
+    /// Every entry of the metadata as it lies in the file: key, type number and value.
+    pub(crate) fn raw_entries(&self) -> impl Iterator<Item = (&str, &[u8])> {
+        let bytes = |range: &Range<usize>| self.bytes.get(range.clone()).unwrap_or_default();
+        self.raw.iter().map(move |(key, range)| (key.as_str(), bytes(range)))
+    }
+
     /// The tensors, sorted by name.
     pub(crate) fn tensors(&self) -> &[TensorInfo] {
         &self.tensors
@@ -121,9 +103,9 @@ impl GgufFile {
         self.tensors.get(at)
     }
 
-    /// Bytes of the file; none for a range outside it, which no tensor of this file has.
-    pub(crate) fn bytes_at(&self, range: Range<usize>) -> &[u8] {
-        self.bytes.get(range).unwrap_or_default()
+    /// A part of the file; nothing for a range outside it, which no tensor of this file has.
+    pub(crate) fn blob(&self, range: Range<usize>) -> Option<Blob> {
+        Blob::new(&self.bytes, range)
     }
 
     /// A problem with this file.

@@ -158,14 +158,6 @@ pub(crate) struct TensorInfo {
     pub(crate) range: Range<usize>,
 }
 
-impl TensorInfo {
-    /// How many numbers it holds.
-    pub(crate) fn elements(&self) -> u64 {
-        // Cannot overflow: their bytes lie in the file.
-        self.shape.iter().product()
-    }
-}
-
 /// Reads the table; `size` is that of the file. Sorted by name.
 pub(super) fn read_table(
     reader: &mut Reader<'_>,

@@ -3,6 +3,7 @@
 use proptest::prelude::*;
 
 use super::*;
+use crate::gguf::GgufFile;
 use crate::test_model::TestModel;
 use crate::tokenizer::TokenKind;
 
@@ -112,6 +113,23 @@ fn sentence_piece_texts_come_back() {
 }
 
 proptest! {
+    /// Tokenizers and templates come from anywhere: damaged ones are refused or work somehow.
+    #[test]
+    fn a_damaged_model_file_never_panics(
+        changes in prop::collection::vec((24..4_700_usize, any::<u8>()), 1..8),
+        said in "[a-z <|>é]{0,12}",
+    ) {
+        let mut bytes = include_bytes!("../../tests/fixtures/tiny-thinking-q8_0.gguf").to_vec();
+        changes.iter().for_each(|(at, value)| bytes[*at] = *value);
+        let Ok(file) = GgufFile::from_bytes(Path::new("x"), bytes) else { return Ok(()) };
+        let Ok(prompter) = Prompter::load(file.metadata()) else { return Ok(()) };
+        let template = prompter.template();
+        let _ = (template.map(ChatTemplate::takes_system), prompter.end_of_thinking());
+        for request in [Request::user(format!("{said}x")), Request::raw(format!("{said}x"))] {
+            let _ = prompter.render(&request);
+        }
+    }
+
     /// Whatever is said, in whatever turns: the structure is the template's alone, and the texts
     /// come back whole.
     #[test]

@@ -2,7 +2,9 @@
 
 use domain::GenerationOptions;
 
+use crate::catalogue::Sampling;
 use crate::gguf::Metadata;
+use crate::hf_text::GenerationConfig;
 
 /// What applies where neither the request nor the model says anything: lively, but without the
 /// improbable tail that makes small models lose the thread.
@@ -16,6 +18,10 @@ const DEFAULTS: SamplerSettings = SamplerSettings {
     frequency_penalty: 0.0,
     seed: None,
 };
+
+/// Where the model recommends some filter: the others are off.
+const UNFILTERED: SamplerSettings =
+    SamplerSettings { top_k: 0, top_p: 1.0, min_p: 0.0, ..DEFAULTS };
 
 /// How to choose tokens. The fields mean what they mean in [`GenerationOptions`].
 #[derive(Debug, Clone, PartialEq)]
@@ -41,8 +47,7 @@ impl SamplerSettings {
             metadata.f32(&key(name)).filter(|value| (low..=high).contains(value))
         };
         let filters = ["top_k", "top_p", "min_p"].iter().any(|name| metadata.has(&key(name)));
-        let base =
-            if filters { Self { top_k: 0, top_p: 1.0, min_p: 0.0, ..DEFAULTS } } else { DEFAULTS };
+        let base = if filters { UNFILTERED } else { DEFAULTS };
         let top_k = metadata.u32(&key("top_k")).map(|k| k as usize);
         Self {
             temperature: fraction("temp", 0.0, 10.0).unwrap_or(base.temperature),
@@ -50,6 +55,45 @@ impl SamplerSettings {
             top_p: fraction("top_p", f32::MIN_POSITIVE, 1.0).unwrap_or(base.top_p),
             min_p: fraction("min_p", 0.0, 1.0).unwrap_or(base.min_p),
             repeat_penalty: fraction("penalty_repeat", 0.01, 10.0).unwrap_or(base.repeat_penalty),
+            ..base
+        }
+    }
+
+    /// The same from a model folder. A model that does not want to be sampled is greedy.
+    pub(crate) fn of_generation_config(config: &GenerationConfig) -> Self {
+        let fraction = |value: Option<f32>, low: f32, high: f32| {
+            value.filter(|value| (low..=high).contains(value))
+        };
+        let filters = config.top_k.is_some() || config.top_p.is_some() || config.min_p.is_some();
+        let base = if filters { UNFILTERED } else { DEFAULTS };
+        let temperature = match config.do_sample {
+            Some(false) => Some(0.0),
+            _ => fraction(config.temperature, 0.0, 10.0),
+        };
+        let top_k = config.top_k.map(|k| usize::try_from(k).unwrap_or(0));
+        let penalty = fraction(config.repetition_penalty, 0.01, 10.0);
+        Self {
+            temperature: temperature.unwrap_or(base.temperature),
+            top_k: top_k.unwrap_or(base.top_k),
+            top_p: fraction(config.top_p, f32::MIN_POSITIVE, 1.0).unwrap_or(base.top_p),
+            min_p: fraction(config.min_p, 0.0, 1.0).unwrap_or(base.min_p),
+            repeat_penalty: penalty.unwrap_or(base.repeat_penalty),
+            ..base
+        }
+    }
+
+    /// These, with what the catalogue says in their place; as with a model's own words, filters
+    /// that it does not name are off when it names one.
+    pub(crate) fn with_sampling(self, sampling: &Sampling) -> Self {
+        let filters =
+            sampling.top_k.is_some() || sampling.top_p.is_some() || sampling.min_p.is_some();
+        let base = if filters { Self { top_k: 0, top_p: 1.0, min_p: 0.0, ..self } } else { self };
+        Self {
+            temperature: sampling.temperature.unwrap_or(base.temperature),
+            top_k: sampling.top_k.map_or(base.top_k, |k| k as usize),
+            top_p: sampling.top_p.unwrap_or(base.top_p),
+            min_p: sampling.min_p.unwrap_or(base.min_p),
+            repeat_penalty: sampling.repeat_penalty.unwrap_or(base.repeat_penalty),
             ..base
         }
     }

@@ -4,6 +4,10 @@ use proptest::prelude::*;
 
 use super::*;
 
+use domain::GenerationOptions;
+
+use crate::catalogue::Sampling;
+
 fn plain(temperature: f32) -> SamplerSettings {
     SamplerSettings {
         temperature,
@@ -152,4 +156,15 @@ proptest! {
         let id = sampler.sample(&logits).unwrap();
         prop_assert!(sampler.candidates.iter().any(|c| c.id == id));
     }
+}
+
+#[test]
+fn the_catalogue_stands_between_the_model_and_the_request() {
+    let model = SamplerSettings::default();
+    let sampling = Sampling { temperature: Some(0.2), top_p: Some(0.9), ..Sampling::default() };
+    let set = model.clone().with_sampling(&sampling);
+    assert_eq!((set.temperature, set.top_p, set.top_k, set.min_p), (0.2, 0.9, 0, 0.0));
+    let options = GenerationOptions { temperature: Some(1.0), ..GenerationOptions::default() };
+    assert_eq!(set.with_options(&options).temperature, 1.0);
+    assert_eq!(model.clone().with_sampling(&Sampling::default()), model);
 }

@@ -135,6 +135,11 @@ impl Join {
         (self.path, hex(&self.hasher.finalize()))
     }
 
+    /// Forgets a part that broke off before any was finished: there is nothing to go on from.
+    pub(super) fn discard_unless_begun(folder: &Path) -> io::Result<()> {
+        if folder.join("joined.json").exists() { Ok(()) } else { Self::discard(folder) }
+    }
+
     /// Forgets everything that was joined.
     pub(super) fn discard(folder: &Path) -> io::Result<()> {
         for name in ["joined.json", "joined"] {

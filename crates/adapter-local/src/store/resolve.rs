@@ -3,10 +3,11 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use ::hub::Address;
 use ports::{Error, ErrorKind};
 
 use super::record::{Known, look};
-use super::{ModelState, ModelStore};
+use super::{ModelState, ModelStore, repos};
 use crate::catalogue::{choices, nearest};
 use crate::{Catalogue, CatalogueEntry, Source};
 
@@ -14,9 +15,9 @@ use crate::{Catalogue, CatalogueEntry, Source};
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Located {
-    /// Its name in the catalogue; absent for a path.
+    /// Its name in the catalogue or its address on the Hub; absent for a path.
     pub name: Option<String>,
-    /// Its file, which is there only if the state is [`ModelState::Fetched`] or [`ModelState::Own`].
+    /// Its file or folder, which is there only if the state is [`ModelState::Fetched`] or [`ModelState::Own`].
     pub path: PathBuf,
     /// What is there of it.
     pub state: ModelState,
@@ -25,8 +26,10 @@ pub struct Located {
 /// A model that was asked for.
 #[derive(Debug)]
 pub(super) enum Wanted<'a> {
-    /// A file of the user's own, which is there.
-    File(PathBuf),
+    /// A file or folder of the user's own, which is there.
+    Own(PathBuf),
+    /// A model of the Hub.
+    Hub(Address),
     /// An entry of the catalogue.
     Entry(&'a str, &'a CatalogueEntry),
 }
@@ -35,14 +38,17 @@ pub(super) fn wanted<'a>(catalogue: &'a Catalogue, model: &str) -> Result<Wanted
     if let Some((name, entry)) = catalogue.entries().find(|(name, _)| *name == model) {
         return Ok(Wanted::Entry(name, entry));
     }
+    if Address::is_meant(model) {
+        return repos::address(model).map(Wanted::Hub);
+    }
     if is_path(model) {
-        return own_file(&home(Path::new(model)), catalogue).map(Wanted::File);
+        return own(&home(Path::new(model)), catalogue).map(Wanted::Own);
     }
     let message = format!("there is no model {model:?}");
     let names = catalogue.entries().map(|(name, _)| name).collect::<Vec<_>>();
     let hint = choices(model, names.into_iter());
     Err(Error::new(ErrorKind::ModelLoad, message)
-        .with_hint(format!("{hint}; or give the path of a .gguf file")))
+        .with_hint(format!("{hint}; or give a path, or hf:OWNER/REPO for a model of the Hub")))
 }
 
 pub(super) fn locate(
@@ -51,7 +57,8 @@ pub(super) fn locate(
     model: &str,
 ) -> Result<Located, Error> {
     let (name, entry) = match wanted(catalogue, model)? {
-        Wanted::File(path) => return Ok(Located { name: None, path, state: ModelState::Own }),
+        Wanted::Own(path) => return Ok(Located { name: None, path, state: ModelState::Own }),
+        Wanted::Hub(address) => return Ok(repos::located(&store.hub_cache, &address)),
         Wanted::Entry(name, entry) => (name, entry),
     };
     let (path, state) = place(store, name, entry);
@@ -111,19 +118,11 @@ pub(super) fn home(path: &Path) -> PathBuf {
     }
 }
 
-fn own_file(path: &Path, catalogue: &Catalogue) -> Result<PathBuf, Error> {
+fn own(path: &Path, catalogue: &Catalogue) -> Result<PathBuf, Error> {
     let shown = path.display();
     let error = match fs::metadata(path) {
         Ok(metadata) if metadata.is_file() => return Ok(path.to_owned()),
-        Ok(metadata) if metadata.is_dir() => {
-            let error =
-                Error::new(ErrorKind::ModelLoad, format!("{shown} is a folder, not a model file"));
-            let inside = gguf_files(path).next();
-            let example = inside.unwrap_or_else(|| "FILE.gguf".into());
-            return Err(
-                error.with_hint(format!("name a file in it: {}", path.join(example).display()))
-            );
-        }
+        Ok(metadata) if metadata.is_dir() => return own_folder(path),
         Ok(_) => {
             let message = format!("{shown} is not a regular file");
             return Err(Error::new(ErrorKind::ModelLoad, message).with_hint("name a .gguf file"));
@@ -139,6 +138,27 @@ fn own_file(path: &Path, catalogue: &Catalogue) -> Result<PathBuf, Error> {
     Err(Error::new(ErrorKind::ModelLoad, message)
         .with_source(error)
         .with_hint(near_file(path, catalogue)))
+}
+
+/// A folder as it was published, or the only model file in one.
+fn own_folder(path: &Path) -> Result<PathBuf, Error> {
+    let shown = path.display();
+    if path.join("config.json").is_file() {
+        return Ok(path.to_owned());
+    }
+    let files: Vec<_> = gguf_files(path).collect();
+    let error = |message| Error::new(ErrorKind::ModelLoad, message);
+    match files.as_slice() {
+        [only] => Ok(path.join(only)),
+        [] => Err(error(format!("{shown} holds neither config.json nor a .gguf file"))
+            .with_hint("name the folder that the model's files are in, or a .gguf file")),
+        [first, ..] => {
+            let message =
+                format!("{shown} holds {} .gguf files: {}", files.len(), files.join(", "));
+            let example = path.join(first);
+            Err(error(message).with_hint(format!("name one of them: {}", example.display())))
+        }
+    }
 }
 
 /// What may have been meant by a path that leads nowhere.
@@ -157,8 +177,10 @@ fn near_file(path: &Path, catalogue: &Catalogue) -> String {
         return format!("did you mean the model {near}?");
     }
     if !folder.is_dir() {
+        let hub = Address::parse(&format!("hf:{}", path.display()));
+        let meant = hub.map_or_else(|_| "hf:OWNER/REPO".to_owned(), |address| address.to_string());
         return format!(
-            "there is no folder {} either; a model of the Hub needs a table [models.NAME]",
+            "there is no folder {} either; a model of the Hub is named {meant}",
             folder.display()
         );
     }

@@ -1,12 +1,11 @@
 //! Byte-level BPE: every byte is written as a printable character, words are merged pair by pair.
 
-use tokenizers::models::bpe::{BPE, Vocab};
+use tokenizers::models::bpe::BPE;
 use tokenizers::normalizers::NFC;
 use tokenizers::{Model, NormalizedString, Normalizer};
 
-use super::controls::is_markup;
 use super::pre_tokenizer::PreTokenizer;
-use super::{TokenKind, TokenizerError, Vocabulary};
+use super::{TokenKind, TokenizerError, Vocabulary, bpe};
 use crate::gguf::Metadata;
 
 const TOKENS: &str = "tokenizer.ggml.tokens";
@@ -28,29 +27,20 @@ impl ByteLevel {
     ) -> Result<Self, TokenizerError> {
         let pre_tokenizer = PreTokenizer::named(metadata.str("tokenizer.ggml.pre"))?;
         let tokens = metadata.strings(TOKENS).ok_or(TokenizerError::Missing(TOKENS))?;
-        // Structure is left out: no text can become a control token by merging.
-        let is_text = |id: u32, text: &str| match vocabulary.kind(id) {
-            TokenKind::Normal | TokenKind::Byte => true,
-            TokenKind::UserDefined => !is_markup(text),
-            TokenKind::Control | TokenKind::Unknown | TokenKind::Unused => false,
-        };
-        let vocab: Vocab = (0..)
-            .zip(tokens)
-            .filter(|(id, text)| is_text(*id, text))
-            .map(|(id, text)| (text.to_owned(), id))
-            .collect();
+        let merges = metadata.strings(MERGES).ok_or(TokenizerError::Missing(MERGES))?;
+        let merges = merges.map(bpe::pair).collect::<Result<_, _>>()?;
+        let options = BPE::builder().ignore_merges(pre_tokenizer.ignores_merges());
+        let tokens = (0..).zip(tokens.map(str::to_owned));
+        let model = bpe::model(options, vocabulary, None, tokens, merges)?;
+        Ok(Self::new(pre_tokenizer, model))
+    }
+
+    pub(super) fn new(pre_tokenizer: PreTokenizer, model: BPE) -> Self {
         let mut bytes = [0; 4];
         let known = (0..=255)
-            .map(|byte| vocab.contains_key(&*letter(byte).encode_utf8(&mut bytes)))
+            .map(|byte| model.token_to_id(letter(byte).encode_utf8(&mut bytes)).is_some())
             .collect();
-        let model = BPE::builder()
-            .vocab_and_merges(vocab, merges(metadata)?)
-            .ignore_merges(pre_tokenizer.ignores_merges())
-            // The cache would be one per thread, kept until the thread ends.
-            .cache_capacity(0)
-            .build()
-            .map_err(|error| TokenizerError::Damaged(error.to_string()))?;
-        Ok(Self { pre_tokenizer, model, known })
+        Self { pre_tokenizer, model, known }
     }
 
     pub(super) fn usually_adds_bos(&self) -> bool {
@@ -101,21 +91,6 @@ impl ByteLevel {
         letters.extend(shown.encode_utf8(&mut bytes).bytes().map(letter));
         Ok(())
     }
-}
-
-fn merges(metadata: &Metadata) -> Result<Vec<(String, String)>, TokenizerError> {
-    let lines = metadata.strings(MERGES).ok_or(TokenizerError::Missing(MERGES))?;
-    let pair = |line: &str| {
-        // Neither part is empty, so the space is not the first character.
-        let (at, _) = line.char_indices().skip(1).find(|(_, c)| *c == ' ')?;
-        Some((line[..at].to_owned(), line[at + 1..].to_owned()))
-    };
-    lines
-        .map(|line| {
-            pair(line)
-                .ok_or_else(|| TokenizerError::Damaged(format!("the merge {line:?} is no pair")))
-        })
-        .collect()
 }
 
 /// The printable character that stands for a byte, as GPT-2 chose them.

@@ -2,6 +2,8 @@
 
 use ports::{Error, ErrorKind};
 
+use crate::error::bounded;
+
 /// A tokenizer that cannot be used, or a text that it cannot encode.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum TokenizerError {
@@ -15,20 +17,28 @@ pub(crate) enum TokenizerError {
     NoToken(u8),
 }
 
+impl TokenizerError {
+    pub(crate) fn kind(&self) -> ErrorKind {
+        match self {
+            Self::Missing(_) | Self::Damaged(_) | Self::Unknown { .. } => ErrorKind::ModelLoad,
+            Self::NoToken(_) => ErrorKind::InvalidRequest,
+        }
+    }
+
+    pub(crate) fn hint(&self) -> &'static str {
+        match self {
+            Self::Missing(_) | Self::Damaged(_) => {
+                "the file does not describe a whole model: convert or fetch it again"
+            }
+            Self::Unknown { .. } => "use another model, or another provider for this one",
+            Self::NoToken(_) => "leave the character out: the model cannot read it",
+        }
+    }
+}
+
 impl From<TokenizerError> for Error {
     fn from(error: TokenizerError) -> Self {
-        let (kind, hint) = match &error {
-            TokenizerError::Missing(_) | TokenizerError::Damaged(_) => (
-                ErrorKind::ModelLoad,
-                "the file does not describe a whole model: convert or fetch it again",
-            ),
-            TokenizerError::Unknown { .. } => {
-                (ErrorKind::ModelLoad, "use another model, or another provider for this one")
-            }
-            TokenizerError::NoToken(_) => {
-                (ErrorKind::InvalidRequest, "leave the character out: the model cannot read it")
-            }
-        };
-        Self::new(kind, error.to_string()).with_hint(hint).with_source(error)
+        let (kind, hint) = (error.kind(), error.hint());
+        bounded(kind, error).with_hint(hint)
     }
 }

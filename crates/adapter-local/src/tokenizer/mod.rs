@@ -1,13 +1,18 @@
-//! Text to token ids and back, from what a GGUF file says of its tokenizer.
+//! Text to token ids and back, from what a GGUF file or a model folder says of its tokenizer.
 //!
-//! Two families are known: byte-level BPE (`gpt2`) and SentencePiece with scores (`llama`). Control
+//! GGUF files have byte-level BPE (`gpt2`) or SentencePiece with scores (`llama`); folders have a
+//! `tokenizer.json`, whose byte-pair encoder is put together from our own parts where they are the
+//! same, from the tokenizers library's otherwise. There is one [`Vocabulary`] for all. Control
 //! tokens are matched by [`ControlTokens`] and only where a caller asks for it: encoding plain text
 //! never yields one, whatever the text says.
 
+mod bpe;
 mod byte_level;
 mod controls;
 mod error;
+mod folder;
 mod guard;
+mod pipeline;
 mod pre_tokenizer;
 mod sentencepiece;
 mod vocabulary;
@@ -16,10 +21,12 @@ mod vocabulary;
 mod tests;
 
 use std::borrow::Cow;
+use std::collections::BTreeMap;
 
 use crate::gguf::Metadata;
 
 use byte_level::ByteLevel;
+use pipeline::Pipeline;
 use sentencepiece::SentencePiece;
 
 #[cfg(test)]
@@ -36,6 +43,18 @@ const FAMILIES: &str = "gpt2 (byte-level BPE), llama (SentencePiece)";
 enum Encoder {
     ByteLevel(Box<ByteLevel>),
     SentencePiece(SentencePiece),
+    Pipeline(Box<Pipeline>),
+}
+
+/// Where the beginning-of-text token is put in front, unless it is there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Bos {
+    /// Nowhere.
+    Never,
+    /// Of raw prompts.
+    Raw,
+    /// Of raw prompts and of what chat templates write.
+    Always,
 }
 
 /// The tokenizer of one model.
@@ -44,11 +63,11 @@ pub(crate) struct Tokenizer {
     vocabulary: Vocabulary,
     controls: ControlTokens,
     encoder: Encoder,
-    add_bos: bool,
+    bos: Bos,
 }
 
 impl Tokenizer {
-    /// Reads it from a file's metadata.
+    /// Reads it from a GGUF file's metadata.
     pub(crate) fn load(metadata: &Metadata) -> Result<Self, TokenizerError> {
         let model = metadata.str(MODEL).ok_or(TokenizerError::Missing(MODEL))?;
         let (vocabulary, encoder, usual_bos) = match model {
@@ -72,8 +91,9 @@ impl Tokenizer {
         if add_bos && vocabulary.bos().is_none() {
             return Err(TokenizerError::Missing("tokenizer.ggml.bos_token_id"));
         }
-        let controls = ControlTokens::of(&vocabulary);
-        Ok(Self { vocabulary, controls, encoder, add_bos })
+        let controls = ControlTokens::of(&vocabulary, &BTreeMap::new());
+        let bos = if add_bos { Bos::Always } else { Bos::Never };
+        Ok(Self { vocabulary, controls, encoder, bos })
     }
 
     /// The tokens.
@@ -89,19 +109,28 @@ impl Tokenizer {
     /// Encodes pieces that were cut at control tokens: plain ones as plain text, whatever they say.
     /// The beginning-of-text token is put in front where the model wants it and it is not there.
     pub(crate) fn encode(&self, pieces: &[Piece<'_>]) -> Result<Vec<u32>, TokenizerError> {
+        self.encode_pieces(pieces, self.bos != Bos::Never)
+    }
+
+    fn encode_pieces(
+        &self,
+        pieces: &[Piece<'_>],
+        add_bos: bool,
+    ) -> Result<Vec<u32>, TokenizerError> {
         let mut ids = Vec::new();
-        if let Some(bos) = self.vocabulary.bos().filter(|_| self.add_bos)
+        if let Some(bos) = self.vocabulary.bos().filter(|_| add_bos)
             && !matches!(pieces.first(), Some(Piece::Control(first)) if *first == bos)
         {
             ids.push(bos);
         }
-        let mut after_control = true;
+        let mut place = Place { begins: true, after_control: true };
         for piece in pieces {
             match piece {
                 Piece::Control(id) => ids.push(*id),
-                Piece::Plain(text) => self.encode_plain(text, after_control, &mut ids)?,
+                Piece::Plain(text) => self.encode_plain(text, place, &mut ids)?,
             }
-            after_control = matches!(piece, Piece::Control(_));
+            let after_control = matches!(piece, Piece::Control(_));
+            place = Place { begins: false, after_control };
         }
         Ok(ids)
     }
@@ -128,26 +157,37 @@ impl Tokenizer {
                 Piece::Control(id) => Piece::Control(*id),
             })
             .collect();
-        self.encode(&pieces)
+        self.encode_pieces(&pieces, self.bos == Bos::Always)
     }
 
     fn encode_plain(
         &self,
         text: &str,
-        after_control: bool,
+        mut place: Place,
         ids: &mut Vec<u32>,
     ) -> Result<(), TokenizerError> {
-        let mut first = after_control;
         for piece in self.controls.split_always(text) {
             match piece {
                 Piece::Control(id) => ids.push(id),
                 Piece::Plain(text) => match &self.encoder {
                     Encoder::ByteLevel(encoder) => encoder.encode(text, ids)?,
-                    Encoder::SentencePiece(encoder) => encoder.encode(text, first, ids)?,
+                    Encoder::SentencePiece(encoder) => {
+                        encoder.encode(text, place.after_control, ids)?;
+                    }
+                    Encoder::Pipeline(encoder) => encoder.encode(text, place.begins, ids)?,
                 },
             }
-            first = false;
+            place = Place { begins: false, after_control: false };
         }
         Ok(())
     }
+}
+
+/// Where a stretch of plain text stands.
+#[derive(Debug, Clone, Copy)]
+struct Place {
+    /// It is the beginning of the whole text.
+    begins: bool,
+    /// It is that, or comes after a control token.
+    after_control: bool,
 }

@@ -74,7 +74,9 @@ impl Pass {
 #[derive(Debug)]
 pub(super) struct PreTokenizer {
     passes: Vec<Pass>,
-    style: &'static Style,
+    ignores_merges: bool,
+    adds_bos: bool,
+    nfc: bool,
 }
 
 impl PreTokenizer {
@@ -90,19 +92,25 @@ impl PreTokenizer {
         let compiled: Result<Vec<Pass>, regex::Error> =
             style.passes.iter().map(|pattern| Pass::new(pattern)).collect();
         let passes = compiled.map_err(|error| TokenizerError::Damaged(error.to_string()))?;
-        Ok(Self { passes, style })
+        let Style { ignore_merges: ignores_merges, adds_bos, nfc, .. } = *style;
+        Ok(Self { passes, ignores_merges, adds_bos, nfc })
+    }
+
+    /// The same, with texts brought to normal form C or not.
+    pub(super) fn with_nfc(self, nfc: bool) -> Self {
+        Self { nfc, ..self }
     }
 
     pub(super) fn ignores_merges(&self) -> bool {
-        self.style.ignore_merges
+        self.ignores_merges
     }
 
     pub(super) fn adds_bos(&self) -> bool {
-        self.style.adds_bos
+        self.adds_bos
     }
 
     pub(super) fn wants_nfc(&self) -> bool {
-        self.style.nfc
+        self.nfc
     }
 
     /// The words of a text; joined they are the text.

@@ -78,7 +78,7 @@ impl SentencePiece {
 }
 
 /// The byte that `<0xAB>` spells.
-fn byte(spelling: &str) -> Option<u8> {
+pub(super) fn byte(spelling: &str) -> Option<u8> {
     u8::from_str_radix(spelling.strip_prefix("<0x")?.strip_suffix('>')?, 16).ok()
 }
 

@@ -6,7 +6,7 @@ use super::TokenizerError;
 use crate::gguf::Metadata;
 
 /// No vocabulary in use has more; a file that says so is damaged.
-const MOST_TOKENS: usize = 1 << 22;
+pub(super) const MOST_TOKENS: usize = 1 << 22;
 
 /// Spellings that end a turn or a text in the families of models in use. Files name one or two of
 /// them by id; models emit the others as well.
@@ -57,6 +57,9 @@ impl TokenKind {
     }
 }
 
+/// Appends the bytes of a token of this spelling and kind.
+pub(super) type Spell = fn(&str, TokenKind, &mut Vec<u8>);
+
 /// The tokens of a model. Their bytes lie in one block.
 #[derive(Debug)]
 pub(crate) struct Vocabulary {
@@ -69,13 +72,36 @@ pub(crate) struct Vocabulary {
 }
 
 impl Vocabulary {
-    /// Reads the tokens; `spell` turns the file's spelling of a token of that kind into its bytes.
-    pub(super) fn load(
-        metadata: &Metadata,
-        spell: fn(&str, TokenKind, &mut Vec<u8>),
-    ) -> Result<Self, TokenizerError> {
+    /// Reads the tokens of a GGUF file; `spell` is as for [`Vocabulary::of`].
+    pub(super) fn load(metadata: &Metadata, spell: Spell) -> Result<Self, TokenizerError> {
         const TOKENS: &str = "tokenizer.ggml.tokens";
         let numbers = metadata.i32s("tokenizer.ggml.token_type").unwrap_or_default();
+        let texts = metadata.strings(TOKENS).ok_or(TokenizerError::Missing(TOKENS))?;
+        let kind =
+            |id: usize| numbers.get(id).map_or(TokenKind::Normal, |n| TokenKind::from_number(*n));
+        let tokens = texts.enumerate().map(|(id, text)| (text, kind(id)));
+        let mut vocabulary = Self::of(tokens, spell)?;
+        let role = |key: &str| match metadata.u32(key) {
+            Some(id) if id as usize >= vocabulary.len() => Err(TokenizerError::Damaged(format!(
+                "{key} is {id}, but there are {} tokens",
+                vocabulary.len()
+            ))),
+            id => Ok(id),
+        };
+        let (bos, eos) =
+            (role("tokenizer.ggml.bos_token_id")?, role("tokenizer.ggml.eos_token_id")?);
+        let (eot, eom) =
+            (role("tokenizer.ggml.eot_token_id")?, role("tokenizer.ggml.eom_token_id")?);
+        vocabulary.name_roles(bos, eos, eot.into_iter().chain(eom));
+        Ok(vocabulary)
+    }
+
+    /// These tokens, in the order of their ids; `spell` turns the file's spelling of a token of
+    /// that kind into its bytes.
+    pub(super) fn of<'t>(
+        texts: impl Iterator<Item = (&'t str, TokenKind)>,
+        spell: Spell,
+    ) -> Result<Self, TokenizerError> {
         let mut tokens = Self {
             bytes: Vec::new(),
             ends: Vec::new(),
@@ -84,18 +110,17 @@ impl Vocabulary {
             eos: None,
             endings: BTreeSet::new(),
         };
-        for text in metadata.strings(TOKENS).ok_or(TokenizerError::Missing(TOKENS))? {
+        for (text, kind) in texts {
             let id = tokens.len();
             if id >= MOST_TOKENS {
                 return Err(TokenizerError::Damaged(format!("more than {MOST_TOKENS} tokens")));
             }
             let ending = ENDINGS.contains(&text);
-            let kind =
-                match numbers.get(id).map_or(TokenKind::Normal, |n| TokenKind::from_number(*n)) {
-                    // Some files forget to say so; as text they would never end anything.
-                    TokenKind::Normal | TokenKind::UserDefined if ending => TokenKind::Control,
-                    kind => kind,
-                };
+            let kind = match kind {
+                // Some files forget to say so; as text they would never end anything.
+                TokenKind::Normal | TokenKind::UserDefined if ending => TokenKind::Control,
+                kind => kind,
+            };
             if ending {
                 tokens.endings.insert(id as u32);
             }
@@ -107,29 +132,22 @@ impl Vocabulary {
                 })?,
             );
         }
-        tokens.name_roles(metadata)?;
+        if tokens.len() == 0 {
+            return Err(TokenizerError::Damaged("there are no tokens".into()));
+        }
         Ok(tokens)
     }
 
-    fn name_roles(&mut self, metadata: &Metadata) -> Result<(), TokenizerError> {
-        if self.len() == 0 {
-            return Err(TokenizerError::Damaged("there are no tokens".into()));
-        }
-        let role = |key: &str| match metadata.u32(key) {
-            Some(id) if id as usize >= self.len() => Err(TokenizerError::Damaged(format!(
-                "{key} is {id}, but there are {} tokens",
-                self.len()
-            ))),
-            id => Ok(id),
-        };
-        let (bos, eos) =
-            (role("tokenizer.ggml.bos_token_id")?, role("tokenizer.ggml.eos_token_id")?);
-        let (eot, eom) =
-            (role("tokenizer.ggml.eot_token_id")?, role("tokenizer.ggml.eom_token_id")?);
+    /// Says which tokens begin and end a text; `endings` end an answer as well.
+    pub(super) fn name_roles(
+        &mut self,
+        bos: Option<u32>,
+        eos: Option<u32>,
+        endings: impl Iterator<Item = u32>,
+    ) {
         (self.bos, self.eos) = (bos, eos);
-        self.endings.extend(eos.into_iter().chain(eot).chain(eom));
+        self.endings.extend(eos.into_iter().chain(endings));
         self.keep_end_of_harmony_messages();
-        Ok(())
     }
 
     /// Where `<|return|>` and `<|call|>` end a text, `<|end|>` only ends one of its messages.

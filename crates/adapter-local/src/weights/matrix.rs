@@ -10,8 +10,9 @@ use candle_core::quantized::k_quants::{
 
 use super::activations::{Activations, Needs};
 use super::plain::{self, AlignedBytes, Plain};
+use crate::bytes::Blob;
 use crate::cpu::Isa;
-use crate::gguf::{GgmlType, GgufFile};
+use crate::gguf::GgmlType;
 use crate::kernels::{self, Bf16, Block32, F16, F32, Float, Q4_0, Q4_1, Q5_0, Q5_1, Q8_0};
 
 /// Calls `$self.$method::<T>` with the block type of the matrix.
@@ -36,18 +37,15 @@ macro_rules! by_kind {
     };
 }
 
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 enum Storage {
-    Mapped {
-        file: Arc<GgufFile>,
-        range: Range<usize>,
-    },
-    /// Only where the file puts blocks at an address that does not suit them.
-    Copied(AlignedBytes),
+    AsIs(Blob),
+    /// Only where a file puts blocks at an address that does not suit them.
+    Copied(Arc<AlignedBytes>),
 }
 
-/// Rows of weights.
-#[derive(Debug)]
+/// Rows of weights; a clone shares them.
+#[derive(Debug, Clone)]
 pub(crate) struct Matrix {
     storage: Storage,
     kind: GgmlType,
@@ -63,21 +61,15 @@ pub(crate) struct Product<'a> {
 }
 
 impl Matrix {
-    /// A matrix whose bytes lie at `range` of the file; shape and range have been checked.
-    pub(super) fn new(
-        file: &Arc<GgufFile>,
-        range: Range<usize>,
-        kind: GgmlType,
-        rows: usize,
-        columns: usize,
-    ) -> Self {
-        let bytes = file.bytes_at(range.clone());
+    /// A matrix of these bytes; their number has been checked.
+    pub(crate) fn new(data: Blob, kind: GgmlType, rows: usize, columns: usize) -> Self {
+        let bytes = data.as_slice();
         let row_bytes = bytes.len() / rows.max(1);
         let suits = kind.block().0 < 256 || plain::is_aligned::<BlockQ8K>(bytes);
         let storage = if suits {
-            Storage::Mapped { file: Arc::clone(file), range }
+            Storage::AsIs(data)
         } else {
-            Storage::Copied(AlignedBytes::copy_of(bytes))
+            Storage::Copied(Arc::new(AlignedBytes::copy_of(bytes)))
         };
         Self { storage, kind, rows, columns, row_bytes }
     }
@@ -110,7 +102,7 @@ impl Matrix {
 
     fn bytes(&self) -> &[u8] {
         match &self.storage {
-            Storage::Mapped { file, range } => file.bytes_at(range.clone()),
+            Storage::AsIs(blob) => blob.as_slice(),
             Storage::Copied(bytes) => bytes.as_bytes(),
         }
     }

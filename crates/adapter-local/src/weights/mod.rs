@@ -11,4 +11,5 @@ mod tests;
 
 pub(crate) use activations::{Activations, Needs};
 pub(crate) use matrix::{Matrix, Product};
+pub(crate) use plain::{AlignedBytes, Plain, bytes_of};
 pub(crate) use store::Weights;

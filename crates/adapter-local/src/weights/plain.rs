@@ -3,7 +3,8 @@
 #![expect(unsafe_code, reason = "reads bytes as blocks; see the SAFETY comments")]
 
 use candle_core::quantized::k_quants::{
-    BlockQ2K, BlockQ3K, BlockQ4K, BlockQ5K, BlockQ6K, BlockQ8K,
+    BlockQ2K, BlockQ3K, BlockQ4_0, BlockQ4_1, BlockQ4K, BlockQ5_0, BlockQ5_1, BlockQ5K, BlockQ6K,
+    BlockQ8_0, BlockQ8K,
 };
 
 use crate::kernels::{Bf16, F16, F32, Q4_0, Q4_1, Q5_0, Q5_1, Q8_0};
@@ -12,7 +13,7 @@ use crate::kernels::{Bf16, F16, F32, Q4_0, Q4_1, Q5_0, Q5_1, Q8_0};
 ///
 /// # Safety
 /// No padding, no invalid patterns, no interior mutability, no pointers.
-pub(super) unsafe trait Plain: Sized + 'static {}
+pub(crate) unsafe trait Plain: Sized + 'static {}
 
 // SAFETY: `repr(C)` or `repr(transparent)` over byte arrays.
 unsafe impl Plain for F32 {}
@@ -43,7 +44,8 @@ macro_rules! candle_block {
     };
 }
 candle_block!(
-    BlockQ2K: 84, BlockQ3K: 110, BlockQ4K: 144, BlockQ5K: 176, BlockQ6K: 210, BlockQ8K: 292
+    BlockQ2K: 84, BlockQ3K: 110, BlockQ4K: 144, BlockQ5K: 176, BlockQ6K: 210, BlockQ8K: 292,
+    BlockQ4_0: 18, BlockQ4_1: 20, BlockQ5_0: 22, BlockQ5_1: 24, BlockQ8_0: 34
 );
 
 /// Whether [`blocks`] can read `T` at this address.
@@ -58,15 +60,21 @@ pub(super) fn blocks<T: Plain>(bytes: &[u8]) -> &[T] {
     unsafe { std::slice::from_raw_parts(bytes.as_ptr().cast(), bytes.len() / size_of::<T>()) }
 }
 
+/// The bytes of some blocks.
+pub(crate) fn bytes_of<T: Plain>(blocks: &[T]) -> &[u8] {
+    // SAFETY: initialized memory without padding (`Plain`), for as long as the borrow lasts.
+    unsafe { std::slice::from_raw_parts(blocks.as_ptr().cast(), size_of_val(blocks)) }
+}
+
 /// A copy of some bytes at an address that suits every block.
 #[derive(Debug)]
-pub(super) struct AlignedBytes {
+pub(crate) struct AlignedBytes {
     words: Vec<u64>,
     len: usize,
 }
 
 impl AlignedBytes {
-    pub(super) fn copy_of(bytes: &[u8]) -> Self {
+    pub(crate) fn copy_of(bytes: &[u8]) -> Self {
         let words = bytes.chunks(8).map(|chunk| {
             let mut word = [0; 8];
             word[..chunk.len()].copy_from_slice(chunk);
@@ -75,7 +83,7 @@ impl AlignedBytes {
         Self { words: words.collect(), len: bytes.len() }
     }
 
-    pub(super) fn as_bytes(&self) -> &[u8] {
+    pub(crate) fn as_bytes(&self) -> &[u8] {
         // SAFETY: the words are initialized and at least `len` bytes long by construction.
         unsafe { std::slice::from_raw_parts(self.words.as_ptr().cast(), self.len) }
     }

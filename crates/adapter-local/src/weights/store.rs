@@ -1,28 +1,28 @@
-//! Takes tensors out of a file by name, with the shape that the model must have.
+//! Takes tensors out of a checkpoint by name, with the shape that the model must have.
 
 use std::cell::RefCell;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use super::matrix::Matrix;
+use crate::checkpoint::{StoredTensor, TensorSource};
 use crate::error::{LoadCause, LoadError};
-use crate::gguf::{GgufFile, TensorInfo};
 
-/// The tensors of a file, and which of them have been asked for.
+/// The tensors of a checkpoint, and which of them have been asked for.
 #[derive(Debug)]
 pub(crate) struct Weights {
-    file: Arc<GgufFile>,
+    source: Arc<dyn TensorSource>,
     taken: RefCell<BTreeSet<String>>,
 }
 
 impl Weights {
-    pub(crate) fn new(file: Arc<GgufFile>) -> Self {
-        Self { file, taken: RefCell::default() }
+    pub(crate) fn new(source: Arc<dyn TensorSource>) -> Self {
+        Self { source, taken: RefCell::default() }
     }
 
-    /// Whether the file has that tensor.
+    /// Whether the checkpoint has that tensor.
     pub(crate) fn has(&self, name: &str) -> bool {
-        self.file.tensor(name).is_some()
+        self.source.facts(name).is_some()
     }
 
     /// A matrix of `rows` x `columns`.
@@ -32,25 +32,48 @@ impl Weights {
         rows: usize,
         columns: usize,
     ) -> Result<Matrix, LoadError> {
-        let info = self.take(name, &[columns, rows])?;
-        Ok(Matrix::new(&self.file, info.range.clone(), info.kind, rows, columns))
+        let tensor = self.stored(name, rows, columns)?;
+        Ok(Matrix::new(tensor.data, tensor.kind, rows, columns))
+    }
+
+    /// The same, as it is stored.
+    pub(crate) fn stored(
+        &self,
+        name: &str,
+        rows: usize,
+        columns: usize,
+    ) -> Result<StoredTensor, LoadError> {
+        self.take(name, &[rows, columns])?;
+        self.source.tensor(name)
+    }
+
+    /// How many rows a matrix has.
+    pub(crate) fn rows(&self, name: &str) -> Result<usize, LoadError> {
+        let missing = || self.error(name, LoadCause::MissingTensor);
+        let shape = self.source.facts(name).ok_or_else(missing)?.shape;
+        Ok(shape.len().checked_sub(2).map_or(1, |at| shape[at]))
     }
 
     /// A matrix of `columns` wide rows, as many as there are.
     pub(crate) fn table(&self, name: &str, columns: usize) -> Result<Matrix, LoadError> {
-        let info = self.find(name)?;
-        let rows = info.shape.get(1).and_then(|rows| usize::try_from(*rows).ok()).unwrap_or(1);
-        self.matrix(name, rows, columns)
+        self.matrix(name, self.rows(name)?, columns)
+    }
+
+    /// Bytes that a tensor takes as it is stored.
+    pub(crate) fn bytes(&self, name: &str) -> usize {
+        let facts = self.source.facts(name);
+        facts.and_then(|facts| facts.kind.row_bytes(facts.shape.iter().product())).unwrap_or(0)
     }
 
     /// A short list of numbers, as f32.
     pub(crate) fn vector(&self, name: &str, len: usize) -> Result<Vec<f32>, LoadError> {
-        let info = self.take(name, &[len])?;
+        self.take(name, &[len])?;
+        let tensor = self.source.tensor(name)?;
         let mut out = vec![0.0; len];
-        Matrix::new(&self.file, info.range.clone(), info.kind, 1, len).expand_row(0, &mut out);
+        Matrix::new(tensor.data, tensor.kind, 1, len).expand_row(0, &mut out);
         if out.iter().any(|x| !x.is_finite()) {
-            return Err(self.file.error(LoadCause::Shape {
-                tensor: name.to_owned(),
+            return Err(self.error(name, |tensor| LoadCause::Shape {
+                tensor,
                 problem: "has a value that is not a finite number".into(),
             }));
         }
@@ -66,35 +89,41 @@ impl Weights {
         self.has(name).then(|| self.vector(name, len)).transpose()
     }
 
-    /// Refuses a file with a tensor that nothing asked for: computing without it would give
+    /// Refuses a checkpoint with a tensor that nothing asked for: computing without it would give
     /// wrong answers.
     pub(crate) fn finish(self, architecture: &str) -> Result<(), LoadError> {
-        let taken = self.taken.into_inner();
-        match self.file.tensors().iter().find(|tensor| !taken.contains(&tensor.name)) {
+        let taken = self.taken.borrow();
+        match self.source.names().into_iter().find(|name| !taken.contains(*name)) {
             None => Ok(()),
-            Some(tensor) => Err(self.file.error(LoadCause::UnknownTensor {
-                tensor: tensor.name.clone(),
+            Some(name) => Err(self.error(name, |tensor| LoadCause::UnknownTensor {
+                tensor,
                 architecture: architecture.to_owned(),
             })),
         }
     }
 
-    fn find(&self, name: &str) -> Result<&TensorInfo, LoadError> {
-        let missing = || self.file.error(LoadCause::MissingTensor(name.to_owned()));
-        self.file.tensor(name).ok_or_else(missing)
+    /// A problem with a tensor, under the name that its file gives it.
+    pub(crate) fn error(&self, name: &str, cause: impl FnOnce(String) -> LoadCause) -> LoadError {
+        let (path, tensor) = self.source.shown(name);
+        LoadError::new(path, cause(tensor))
     }
 
-    fn take(&self, name: &str, shape: &[usize]) -> Result<&TensorInfo, LoadError> {
-        let info = self.find(name)?;
-        let found = info.shape.iter().copied().rev().skip_while(|n| *n == 1).collect::<Vec<_>>();
-        let wanted = shape.iter().rev().map(|n| *n as u64).skip_while(|n| *n == 1);
-        if !found.into_iter().eq(wanted) {
-            return Err(self.file.error(LoadCause::Shape {
-                tensor: name.to_owned(),
-                problem: format!("has the shape {:?} where the model needs {shape:?}", info.shape),
+    /// Marks a tensor as asked for, if it has that shape; ones before or after do not count.
+    fn take(&self, name: &str, shape: &[usize]) -> Result<(), LoadError> {
+        let missing = || self.error(name, LoadCause::MissingTensor);
+        let found = self.source.facts(name).ok_or_else(missing)?.shape;
+        if !without_ones(&found).eq(without_ones(shape)) {
+            return Err(self.error(name, |tensor| LoadCause::Shape {
+                tensor,
+                problem: format!("has the shape {found:?} where the model needs {shape:?}"),
             }));
         }
         self.taken.borrow_mut().insert(name.to_owned());
-        Ok(info)
+        Ok(())
     }
+}
+
+/// A shape without leading ones.
+fn without_ones(shape: &[usize]) -> impl Iterator<Item = &usize> {
+    shape.iter().skip_while(|n| **n == 1)
 }

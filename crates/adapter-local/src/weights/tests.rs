@@ -119,7 +119,7 @@ fn a_wrong_shape_names_the_tensor() {
     let file = Arc::new(GgufFile::from_bytes(Path::new("x.gguf"), file).unwrap());
     let weights = Weights::new(file);
     let error = weights.matrix("t", 4, 2).unwrap_err().to_string();
-    assert_eq!(error, "x.gguf: tensor \"t\": has the shape [4, 2] where the model needs [2, 4]");
+    assert_eq!(error, "x.gguf: tensor \"t\": has the shape [2, 4] where the model needs [4, 2]");
     assert!(weights.vector("u", 4).unwrap_err().to_string().ends_with("has no tensor \"u\""));
     assert!(weights.finish("llama").unwrap_err().to_string().contains("has the tensor \"t\""));
 }

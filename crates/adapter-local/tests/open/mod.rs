@@ -1,5 +1,6 @@
 //! Opens local providers for tests: the tiny fixtures, and the default model from the shared cache.
 
+#![allow(dead_code, reason = "each test file uses its own part of this")]
 #![expect(clippy::unwrap_used, reason = "a test cannot go on without its provider")]
 
 use std::path::{Path, PathBuf};
@@ -14,11 +15,16 @@ pub(crate) fn tiny(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures").join(name)
 }
 
+/// The models of all tests.
+pub(crate) fn store() -> ModelStore {
+    let cache = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../target/test-cache");
+    ModelStore::new(&cache)
+}
+
 /// Builds a provider with these settings.
 pub(crate) async fn open_with(value: Value) -> Result<LocalGenerator, Error> {
-    let cache = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../target/test-cache");
     let catalogue = Catalogue::with_entries(&Default::default())?;
-    let factory = LocalFactory::new(catalogue, ModelStore::new(&cache));
+    let factory = LocalFactory::new(catalogue, store());
     let id = ProviderId::new("local").unwrap();
     let settings = value.as_object().cloned().unwrap_or_default();
     let spec = ProviderSpec { id, settings };
@@ -31,7 +37,6 @@ pub(crate) async fn open_tiny(name: &str) -> LocalGenerator {
 }
 
 /// The default model.
-#[allow(dead_code, reason = "not every test file asks the default model")]
 pub(crate) async fn open_default() -> LocalGenerator {
     open_with(json!({})).await.unwrap()
 }

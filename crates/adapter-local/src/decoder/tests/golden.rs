@@ -1,9 +1,9 @@
 //! Tiny models of every family against transformers.
 
-use super::{Reference, argmax, decoder, divergence, fixture, open};
+use super::{One, Reference, argmax, decoder, divergence, fixture, open};
 use crate::cpu::Isa;
 use crate::decoder::transformer::Transformer;
-use crate::decoder::{Decoder, KvPrecision, LoadOptions, family, load};
+use crate::decoder::{KvPrecision, LoadOptions, load};
 use crate::kernels::F16;
 
 const TINY: [&str; 3] = ["tiny-llama", "tiny-qwen2", "tiny-qwen3"];
@@ -13,7 +13,8 @@ fn logits_at_every_position_equal_the_reference() {
     for name in TINY {
         let reference = Reference::read(name);
         let options = LoadOptions { kv_cache: KvPrecision::F32, ..LoadOptions::default() };
-        let mut decoder = load(open(&fixture(&format!("{name}-f32.gguf"))), &options).unwrap();
+        let checkpoint = open(&fixture(&format!("{name}-f32.gguf")));
+        let mut decoder = One::new(load(&checkpoint, &options).unwrap());
         for (at, (token, wanted)) in reference.tokens.iter().zip(&reference.logits).enumerate() {
             let found = decoder.forward(&[*token]).unwrap();
             let worst = wanted.iter().zip(found).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
@@ -54,10 +55,10 @@ fn every_instruction_set_computes_the_same_model() {
     let reference = Reference::read("tiny-qwen3");
     for (file, most) in [("tiny-qwen3-f32.gguf", 1e-5), ("tiny-qwen3-q8_0.gguf", 0.02)] {
         for isa in Isa::available() {
-            let file = open(&fixture(file));
+            let checkpoint = open(&fixture(file));
             let options = LoadOptions { threads: Some(1), ..LoadOptions::default() };
-            let family = family(&file).unwrap();
-            let mut decoder = Transformer::<F16>::load_for(isa, &file, family, &options).unwrap();
+            let decoder = Transformer::<F16>::load_for(isa, &checkpoint, &options).unwrap();
+            let mut decoder = One::new(Box::new(decoder));
             let all = reference.tokens.iter().zip(&reference.logits);
             let total: f64 =
                 all.map(|(t, wanted)| divergence(wanted, decoder.forward(&[*t]).unwrap())).sum();

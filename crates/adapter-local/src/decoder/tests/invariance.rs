@@ -5,7 +5,6 @@ use std::sync::LazyLock;
 use proptest::prelude::*;
 
 use super::{decoder, fixture};
-use crate::decoder::Decoder;
 
 /// More than a block of the KV cache and than a step of prefill.
 const LEN: usize = 330;
@@ -29,7 +28,7 @@ static Q8: LazyLock<Vec<Vec<u32>>> = LazyLock::new(|| one_by_one("tiny-qwen3-q8_
 
 fn check(file: &str, wanted: &[Vec<u32>], cuts: &[(usize, usize)], threads: usize) {
     let tokens = tokens();
-    let mut decoder: Box<dyn Decoder> = decoder(&fixture(file), threads);
+    let mut decoder = decoder(&fixture(file), threads);
     for (back, forth) in cuts {
         let keep = decoder.position().saturating_sub(*back);
         decoder.truncate(keep);

@@ -1,0 +1,33 @@
+//! A checkpoint with what the settings ask of its numbers: adapters merged first, then other types.
+
+use std::sync::Arc;
+
+use crate::checkpoint::Checkpoint;
+use crate::config::LocalConfig;
+use crate::error::LoadError;
+use crate::lora::{Adapter, Merged};
+use crate::quantize::Quantized;
+
+/// The checkpoint as `config` wants it. Nothing is computed before its tensors are asked for.
+pub(crate) fn arrange(
+    checkpoint: Checkpoint,
+    config: &LocalConfig,
+) -> Result<Checkpoint, LoadError> {
+    let mut checkpoint = checkpoint;
+    if !config.lora.is_empty() {
+        let adapters = config.lora.iter().map(|lora| Adapter::open(&lora.path, lora.scale));
+        let adapters = adapters.collect::<Result<_, _>>()?;
+        let base = Arc::clone(checkpoint.tensors());
+        let merged = Merged::new(base, checkpoint.family(), checkpoint.parameters(), adapters)?;
+        checkpoint = checkpoint.with_tensors(Arc::new(merged));
+    }
+    if let Some(dtype) = config.dtype {
+        checkpoint = checkpoint.with_dtype(dtype);
+    }
+    if let Some(scheme) = config.quant {
+        let base = Arc::clone(checkpoint.tensors());
+        let quantized = Quantized::new(base, scheme, checkpoint.parameters().layers)?;
+        checkpoint = checkpoint.with_tensors(Arc::new(quantized));
+    }
+    Ok(checkpoint)
+}

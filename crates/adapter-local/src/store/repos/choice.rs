@@ -1,0 +1,206 @@
+//! Which files of a repository make a model.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use ::hub::Address;
+use ports::{Error, ErrorKind};
+use serde::Deserialize;
+
+/// The weights in one file.
+const WHOLE: &str = "model.safetensors";
+/// What names the files of weights that are in several.
+const INDEX: &str = "model.safetensors.index.json";
+/// What makes an adapter.
+const ADAPTER: [&str; 2] = ["adapter_config.json", "adapter_model.safetensors"];
+
+/// What is read beside the weights, where it is there.
+const COMPANIONS: [&str; 9] = [
+    "config.json",
+    "generation_config.json",
+    "tokenizer.json",
+    "tokenizer_config.json",
+    "tokenizer.model",
+    "vocab.json",
+    "merges.txt",
+    "special_tokens_map.json",
+    "added_tokens.json",
+];
+
+/// What stands for a repository.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Choice {
+    /// The folder, with these files; those that the index names come to them.
+    Folder { files: Vec<String>, index: Option<&'static str> },
+    /// One file.
+    Gguf(String),
+}
+
+/// Why nothing does.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Unclear {
+    /// More than one file could be meant.
+    Several(Vec<String>),
+    /// There is no model, or in no form that is read; these weights are there.
+    None(Vec<String>),
+}
+
+#[derive(Deserialize)]
+struct Index {
+    weight_map: BTreeMap<String, String>,
+}
+
+/// Chooses among the names of a repository's files: safetensors first, else the only GGUF file.
+pub(super) fn choose(names: &[&str]) -> Result<Choice, Unclear> {
+    let has = |wanted: &str| names.contains(&wanted);
+    let companions = || {
+        let known = |name: &&str| COMPANIONS.contains(name) || is_template(name);
+        names.iter().copied().filter(known).map(str::to_owned)
+    };
+    if has("config.json") && (has(WHOLE) || has(INDEX)) {
+        let weights = if has(WHOLE) { WHOLE } else { INDEX };
+        let files = companions().chain([weights.to_owned()]).collect();
+        return Ok(Choice::Folder { files, index: (weights == INDEX).then_some(INDEX) });
+    }
+    if ADAPTER.iter().all(|name| has(name)) {
+        let files = companions().chain(ADAPTER.map(str::to_owned)).collect();
+        return Ok(Choice::Folder { files, index: None });
+    }
+    let mut files = ending(names, ".gguf");
+    match (files.pop(), files.is_empty()) {
+        (Some(only), true) => Ok(Choice::Gguf(only)),
+        (Some(last), false) => {
+            files.push(last);
+            Err(Unclear::Several(files))
+        }
+        (None, _) => {
+            let weights = [".bin", ".safetensors", ".pt", ".onnx"].map(|end| ending(names, end));
+            Err(Unclear::None(weights.concat()))
+        }
+    }
+}
+
+/// The names that end so, in any case.
+fn ending(names: &[&str], end: &str) -> Vec<String> {
+    let ends = |name: &&&str| name.to_ascii_lowercase().ends_with(end);
+    names.iter().filter(ends).map(|name| (*name).to_owned()).collect()
+}
+
+/// Templates are at the top, under a few names.
+fn is_template(name: &str) -> bool {
+    name.starts_with("chat_template") && !name.contains('/')
+}
+
+/// The files that an index names, in order.
+pub(super) fn shards(index: &[u8]) -> Result<Vec<String>, String> {
+    let index: Index = serde_json::from_slice(index).map_err(|error| error.to_string())?;
+    let names: BTreeSet<String> = index.weight_map.into_values().collect();
+    let plain = |name: &str| name.ends_with(".safetensors") && !name.contains(['/', '\\']);
+    match names.iter().find(|name| !plain(name)) {
+        Some(bad) => Err(format!("{bad:?} is no name of a safetensors file")),
+        None if names.is_empty() => Err("it names no files".into()),
+        None => Ok(names.into_iter().collect()),
+    }
+}
+
+impl Unclear {
+    /// What to tell the user.
+    pub(super) fn error(self, address: &Address) -> Error {
+        match self {
+            Self::Several(files) => {
+                let message = format!("{address} has {} GGUF files: {}", files.len(), few(&files));
+                let first = files.into_iter().next();
+                let example = Address::new(address.repo.clone(), first);
+                let example = match &address.revision {
+                    Some(revision) => example.at(revision),
+                    None => example,
+                };
+                Error::new(ErrorKind::ModelLoad, message)
+                    .with_hint(format!("name one of them: {example}"))
+            }
+            Self::None(weights) => {
+                let there = match weights.as_slice() {
+                    [] => "no weights at all".to_owned(),
+                    weights => format!("only {}", few(weights)),
+                };
+                let message = format!(
+                    "{address} has no model that can be read: neither config.json with \
+                     {WHOLE} or its index, nor a .gguf file, but {there}"
+                );
+                Error::new(ErrorKind::ModelLoad, message)
+                    .with_hint("look for a repository with safetensors or GGUF files")
+            }
+        }
+    }
+}
+
+/// The first of many names.
+fn few(names: &[String]) -> String {
+    const SHOWN: usize = 20;
+    let shown = names.iter().take(SHOWN).map(String::as_str).collect::<Vec<_>>().join(", ");
+    match names.len() {
+        ..=SHOWN => shown,
+        all => format!("{shown} and {} more", all - SHOWN),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn safetensors_come_before_gguf_and_bring_what_is_read_with_them() {
+        let names = [
+            ".gitattributes",
+            "LICENSE",
+            "README.md",
+            "chat_template.jinja",
+            "config.json",
+            "generation_config.json",
+            "model.gguf",
+            "model.safetensors",
+            "onnx/model.onnx",
+            "pytorch_model.bin",
+            "sub/chat_template.jinja",
+            "tokenizer.json",
+        ];
+        let Ok(Choice::Folder { files, index: None }) = choose(&names) else { panic!() };
+        let expected = [
+            "chat_template.jinja",
+            "config.json",
+            "generation_config.json",
+            "tokenizer.json",
+            "model.safetensors",
+        ];
+        assert_eq!(files, expected);
+        let sharded = ["config.json", INDEX, "model-00001-of-00002.safetensors"];
+        let Ok(Choice::Folder { files, index: Some(INDEX) }) = choose(&sharded) else { panic!() };
+        assert_eq!(files, ["config.json", INDEX]);
+        let adapter = ["README.md", "adapter_config.json", "adapter_model.safetensors"];
+        assert!(matches!(choose(&adapter), Ok(Choice::Folder { files, .. }) if files.len() == 2));
+    }
+
+    #[test]
+    fn one_gguf_stands_for_its_repository_and_several_do_not() {
+        assert_eq!(choose(&["README.md", "m.GGUF"]), Ok(Choice::Gguf("m.GGUF".into())));
+        let several = choose(&["a.gguf", "b.gguf", "config.json"]).unwrap_err();
+        assert_eq!(several, Unclear::Several(vec!["a.gguf".into(), "b.gguf".into()]));
+        let address = Address::parse("hf:o/n@v1").unwrap();
+        let error = several.error(&address);
+        assert_eq!(error.to_string(), "hf:o/n@v1 has 2 GGUF files: a.gguf, b.gguf");
+        assert_eq!(error.hint(), Some("name one of them: hf:o/n@v1/a.gguf"));
+        let none = choose(&["config.json", "pytorch_model.bin"]).unwrap_err().error(&address);
+        assert!(none.to_string().ends_with("but only pytorch_model.bin"), "{none}");
+        let nothing = choose(&["README.md"]).unwrap_err().error(&address);
+        assert!(nothing.to_string().ends_with("but no weights at all"), "{nothing}");
+    }
+
+    #[test]
+    fn an_index_names_plain_files_only() {
+        let of = |name: &str| shards(format!(r#"{{"weight_map":{{"a":"{name}"}}}}"#).as_bytes());
+        assert_eq!(of("x.safetensors").unwrap(), ["x.safetensors"]);
+        for bad in ["../x.safetensors", "/x.safetensors", "a/x.safetensors", "x.bin"] {
+            assert!(of(bad).is_err(), "{bad}");
+        }
+        assert!(shards(b"{}").is_err() && shards(br#"{"weight_map":{}}"#).is_err());
+    }
+}
