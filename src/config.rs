@@ -20,6 +20,13 @@ pub struct Config {
     /// Never use the network.
     #[serde(default)]
     pub offline: bool,
+    /// The Hugging Face Hub that models and Spaces are looked for at; absent is `huggingface.co`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub hub_endpoint: Option<String>,
+    /// Where models of the Hub are kept, shared with the Hub's own tools; absent is `hub` under
+    /// `cache_dir`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub hub_cache: Option<PathBuf>,
     /// The system prompt for requests that bring none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub system: Option<String>,

@@ -21,11 +21,16 @@
 //! |---|---|---|
 //! | `local` | yes | the provider kind `local`: GGUF models on this machine |
 //! | `zerogpu` | yes | the provider kind `zerogpu`: Hugging Face Spaces and other Gradio apps |
+//! | `cuda` | no | NVIDIA GPUs for `local`; the build needs `scripts/setup-cuda-toolkit.sh`, the binary starts without a GPU |
 
 mod config;
 pub mod layers;
 #[cfg(feature = "local")]
 pub mod local;
+/// The page that newcomers read: its program is compiled like the others.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+mod readme {}
 mod registry;
 mod route;
 #[cfg(feature = "zerogpu")]

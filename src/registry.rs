@@ -12,6 +12,10 @@ use serde_json::{Map, Value};
 
 use crate::Config;
 
+/// A setting that providers of any kind may have; where they do not set it, the configuration's
+/// own key of that name holds for them.
+const HUB_ENDPOINT: &str = "hub_endpoint";
+
 /// Factories by kind. Applications add their own with [`ProviderRegistry::register`]; nothing of
 /// textport changes for it.
 #[derive(Debug, Clone, Default)]
@@ -39,7 +43,7 @@ impl ProviderRegistry {
         #[cfg(feature = "local")]
         {
             let catalogue = adapter_local::Catalogue::with_entries(&config.models)?;
-            let store = adapter_local::ModelStore::new(&config.cache_dir);
+            let store = crate::local::model_store(config);
             registry.register(Arc::new(adapter_local::LocalFactory::new(catalogue, store)));
         }
         #[cfg(feature = "zerogpu")]
@@ -114,7 +118,7 @@ impl ProviderRegistry {
         id: &ProviderId,
         config: &Config,
     ) -> Result<(&dyn ProviderFactory, ProviderSpec), Error> {
-        let provider = config.provider_config(id)?;
+        let mut provider = config.provider_config(id)?;
         let Some(factory) = self.factories.get(&provider.kind) else {
             let known: Vec<&str> = self.factories.keys().map(String::as_str).collect();
             let message =
@@ -129,6 +133,12 @@ impl ProviderRegistry {
             return Err(Error::new(ErrorKind::ConfigInvalid, message)
                 .with_provider(id.clone())
                 .with_hint(choices("key", key, &known)));
+        }
+        if let Some(endpoint) = &config.hub_endpoint
+            && known.contains(&HUB_ENDPOINT)
+        {
+            let own = provider.settings.entry(HUB_ENDPOINT);
+            own.or_insert_with(|| Value::String(endpoint.clone()));
         }
         Ok((factory.as_ref(), ProviderSpec { id: id.clone(), settings: provider.settings }))
     }

@@ -107,6 +107,12 @@ pub(crate) fn check(
             let way: Vec<&str> = way.iter().map(ProviderId::as_str).collect();
             return Err(invalid(format!("the route {} leads back to {member}", way.join(" → "))));
         }
+        if !config.routes.contains_key(member) {
+            config.provider_config(member).map_err(|unknown| {
+                let hint = unknown.hint().unwrap_or_default().to_owned();
+                invalid(format!("[routes.{id}]: {unknown}")).with_hint(hint)
+            })?;
+        }
         check(member, config, way)?;
     }
     way.pop();

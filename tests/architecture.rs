@@ -13,8 +13,12 @@ const MAY_NAME: &[(&str, &[&str])] = &[
     ("textport-domain", &[]),
     ("textport-ports", &["textport-domain"]),
     ("textport-hub", &[]),
+    ("textport-cuda-late", &[]),
     ("textport-testkit", &["textport-domain", "textport-ports"]),
-    ("textport-adapter-local", &["textport-domain", "textport-ports", "textport-hub"]),
+    (
+        "textport-adapter-local",
+        &["textport-domain", "textport-ports", "textport-hub", "textport-cuda-late"],
+    ),
     ("textport-adapter-zerogpu", &["textport-domain", "textport-ports", "textport-hub"]),
     (
         "textport",

@@ -92,7 +92,7 @@ async fn bad_routes_are_refused_by_name() {
     let loops = "[routes.safe]\nchain = [\"b\"]\n[routes.b]\nchain = [\"safe\"]\n";
     assert_eq!(refusal(loops).await, "the route safe → b leads back to safe");
     let unknown = "[routes.safe]\nchain = [\"nera\"]\n";
-    assert_eq!(refusal(unknown).await, "there is no provider \"nera\"");
+    assert_eq!(refusal(unknown).await, "[routes.safe]: there is no provider \"nera\"");
     let empty = "[routes.safe]\nchain = []\n";
     assert_eq!(refusal(empty).await, "[routes.safe] names no provider");
     let clash = "[providers.safe]\nkind = \"fake\"\n[routes.safe]\nchain = [\"near\"]\n";

@@ -14,24 +14,9 @@ type Building = Pin<Box<dyn Future<Output = Result<Arc<dyn TextGenerator>, Error
 
 /// Everything that a request can need. What the provider cannot do it refuses itself, before the
 /// first delta, once it is built.
-const ASKABLE: [Capability; 16] = [
-    Capability::MaxTokens,
-    Capability::Temperature,
-    Capability::TopP,
-    Capability::TopK,
-    Capability::MinP,
-    Capability::RepeatPenalty,
-    Capability::PresencePenalty,
-    Capability::FrequencyPenalty,
-    Capability::Seed,
-    Capability::Stop,
-    Capability::Think,
-    Capability::ThinkingBudget,
-    Capability::Logprobs,
-    Capability::RawPrompt,
-    Capability::SystemPrompt,
-    Capability::MultiTurn,
-];
+fn askable() -> Capabilities {
+    Capabilities::of(Capability::ALL.into_iter().filter(|capability| capability.can_be_needed()))
+}
 
 /// Builds a provider at its first call: the later members of a chain cost nothing, neither memory
 /// nor a download, while the first one answers.
@@ -52,7 +37,7 @@ impl Lazy {
         F: Future<Output = Result<Arc<dyn TextGenerator>, Error>> + Send + 'static,
     {
         let build = Box::new(move || Box::pin(build()) as Building);
-        Self { info, capabilities: Capabilities::of(ASKABLE), build, built: OnceCell::new() }
+        Self { info, capabilities: askable(), build, built: OnceCell::new() }
     }
 
     async fn inner(&self) -> Result<&Arc<dyn TextGenerator>, Error> {

@@ -161,9 +161,15 @@ fn tell_words(words: &clap::Error, output: &mut Output) -> Exit {
     match words.kind() {
         Kind::DisplayHelp | Kind::DisplayVersion => {
             let text = output.styled(&words.render());
-            // A closed pipe here is `textport --help | head`: nothing to tell.
-            let _ = output.write(&text);
-            Exit::Ok
+            match output.write(&text).map_err(Failure::from) {
+                // A closed pipe here is `textport --help | head`: nothing to tell.
+                Ok(()) | Err(Failure::ClosedPipe) => Exit::Ok,
+                Err(Failure::Error(error)) => {
+                    tell(&error, Exit::Internal, output);
+                    Exit::Internal
+                }
+                Err(_) => Exit::Internal,
+            }
         }
         _ if output.json_errors() => {
             let text = words.render().to_string();

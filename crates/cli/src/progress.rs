@@ -113,6 +113,10 @@ fn bar(task: &str, total: Option<u64>) -> ProgressBar {
 fn line(progress: &Progress) -> String {
     let done = HumanBytes(progress.done);
     match progress.total {
+        // A source that gave up; another one may go on from here.
+        Some(total) if progress.finished && progress.done < total => {
+            format!("{}: ended at {done} of {}", progress.task, HumanBytes(total))
+        }
         _ if progress.finished => format!("{}: done", progress.task),
         Some(total) if total > 0 => {
             let percent = progress.done.saturating_mul(100) / total;
@@ -137,6 +141,8 @@ mod tests {
         assert_eq!(line(&progress(512, None, false)), "fetching x: 512 B");
         assert_eq!(line(&progress(0, None, false)), "fetching x …");
         assert_eq!(line(&progress(5, Some(5), true)), "fetching x: done");
+        let ended = line(&progress(512, Some(1024), true));
+        assert_eq!(ended, "fetching x: ended at 512 B of 1.00 KiB");
     }
 
     #[test]

@@ -3,12 +3,18 @@
 use std::future::Future;
 use std::process;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use textport::{Error, ErrorKind};
+use tokio::runtime::Handle;
 use tokio::sync::oneshot;
+use tokio::time::{sleep, timeout};
 
 use crate::exit::Exit;
 use crate::failure::Failure;
+
+/// No server is told for longer than this that nobody waits for its answer.
+const FAREWELL: Duration = Duration::from_secs(2);
 
 /// Whom the next signal goes to.
 #[derive(Debug, Default)]
@@ -65,8 +71,8 @@ impl Runtime {
         if self.patient { Target::Terminations } else { Target::Process }
     }
 
-    /// Waits for `work`. The first SIGINT or SIGTERM drops it, which cancels what it was doing; any
-    /// other, also while nothing runs, ends the process on the spot.
+    /// Waits for `work`. The first SIGINT or SIGTERM drops it, which cancels what it was doing, also
+    /// on a server; any other, also while nothing runs, ends the process on the spot.
     ///
     /// # Errors
     /// Those of `work`, and [`Failure::Signal`].
@@ -79,6 +85,7 @@ impl Runtime {
         };
         let (sender, signalled) = oneshot::channel();
         listen(&self.listener, Target::Work(sender));
+        let tasks = runtime.metrics().num_alive_tasks();
         let result = runtime.block_on(async {
             tokio::select! {
                 biased;
@@ -86,6 +93,10 @@ impl Runtime {
                 result = work => result,
             }
         });
+        // A patient one goes on, and its runtime with it: nobody has to wait.
+        if result.is_err() && !self.patient {
+            runtime.block_on(farewells(tasks));
+        }
         listen(&self.listener, self.idle());
         result
     }
@@ -98,6 +109,18 @@ impl Drop for Runtime {
             runtime.shutdown_background();
         }
     }
+}
+
+/// Lets what dropped work left behind come to its end, for a moment at most: a server has to hear
+/// that a job is not wanted any more before the process goes.
+async fn farewells(before: usize) {
+    let tasks = Handle::current().metrics();
+    let gone = async {
+        while tasks.num_alive_tasks() > before {
+            sleep(Duration::from_millis(5)).await;
+        }
+    };
+    let _ = timeout(FAREWELL, gone).await;
 }
 
 fn listen(listener: &Listener, target: Target) {

@@ -5,8 +5,8 @@ use clap::Args;
 use super::{GenerationArgs, TargetArgs};
 
 const MORE: &str = "\
-Lines that begin with / are commands; /help lists them. A message of several lines is written between
-\"\"\" and \"\"\", or with \\ at the end of each line but the last.
+Lines that begin with / are commands; /help lists them. A message of several lines is written
+between \"\"\" and \"\"\", or with \\ at the end of each line but the last.
 
 Ctrl-C stops an answer: what there is of it stays in the conversation, and /show marks it as
 interrupted. At the prompt it clears the line; twice in a row, or Ctrl-D, leaves.

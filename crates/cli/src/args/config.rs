@@ -22,8 +22,8 @@ pub(crate) enum ConfigVerb {
     Show,
     /// Say where a key's value comes from and what it overrides
     Explain {
-        /// The key, e.g. generation.temperature
-        key: String,
+        /// The key, e.g. generation.temperature; without it every key that is set
+        key: Option<String>,
     },
     /// Check all of it: keys, values, providers, models and every profile
     Check,

@@ -53,21 +53,30 @@ fn slip<'a>(word: &str, verbs: &[&'a str]) -> Option<&'a str> {
 enum First {
     /// The first word that is neither a flag nor a flag's value.
     Word(usize),
-    /// `--help` or `--version` comes before any word.
+    /// `--help` or `--version` comes before any word, and before any flag that only a verb takes.
     Help,
     /// There are only flags, or `--` ended them.
     None,
 }
 
 /// Which flags take a value, as the definition says.
+#[derive(Default)]
 struct Flags {
     long: BTreeSet<String>,
     short: BTreeSet<char>,
+    /// Those that stand without a verb: each begins as it is written.
+    global: BTreeSet<String>,
 }
 
 impl Flags {
     fn of(command: &Command) -> Self {
-        let mut flags = Self { long: BTreeSet::new(), short: BTreeSet::new() };
+        let mut flags = Self::default();
+        for arg in command.get_arguments() {
+            let long = arg.get_long_and_visible_aliases().unwrap_or_default();
+            flags.global.extend(long.into_iter().map(|name| format!("--{name}")));
+            let short = arg.get_short_and_visible_aliases().unwrap_or_default();
+            flags.global.extend(short.into_iter().map(|letter| format!("-{letter}")));
+        }
         let all = command.get_subcommands().chain([command]).flat_map(Command::get_arguments);
         for arg in all {
             if !matches!(arg.get_action(), ArgAction::Set | ArgAction::Append) {
@@ -82,14 +91,18 @@ impl Flags {
 
     fn first_word(&self, words: &[OsString]) -> First {
         let mut at = 1;
+        let mut asks = false;
         while let Some(word) = words.get(at) {
             match word.to_str().unwrap_or_default() {
                 "--" => return First::None,
-                "--help" | "-h" | "--version" | "-V" => return First::Help,
+                "--help" | "-h" | "--version" | "-V" if !asks => return First::Help,
                 text if text.starts_with("--") => {
+                    asks |= !self.global.contains(text.split('=').next().unwrap_or_default());
                     at += if self.long.contains(&text[2..]) { 2 } else { 1 };
                 }
                 text if text.starts_with('-') && text.len() > 1 => {
+                    let flag: String = text.chars().take(2).collect();
+                    asks |= !self.global.contains(&flag);
                     at += if self.short_waits(&text[1..]) { 2 } else { 1 };
                 }
                 _ => return First::Word(at),
@@ -139,6 +152,10 @@ mod tests {
             ("textport|-p|local|chat", "textport|chat|-p|local"),
             ("textport|--json|ask|chat", "textport|ask|--json|chat"),
             ("textport|--help", "textport|--help"),
+            ("textport|-C|x|--help", "textport|-C|x|--help"),
+            ("textport|--json|-q|-V", "textport|--json|-q|-V"),
+            ("textport|-p|local|--help", "textport|ask|-p|local|--help"),
+            ("textport|--temperature=1|-h", "textport|ask|--temperature=1|-h"),
         ] {
             assert_eq!(inserted(given), expected);
         }

@@ -25,7 +25,7 @@ use crate::exit;
 use crate::failure::Failure;
 
 pub(crate) use ask::AskArgs;
-pub(crate) use bench::BenchArgs;
+pub(crate) use bench::{BenchArgs, BenchVerb, PerplexityArgs};
 pub(crate) use chat::{ChatArgs, ConversationArgs};
 pub(crate) use config::{ConfigArgs, ConfigVerb};
 pub(crate) use doctor::DoctorArgs;
@@ -125,19 +125,18 @@ fn after_long_help() -> String {
 }
 
 /// Variables that the program reads, for the help and the manual page.
-pub(crate) const ENVIRONMENT: &str = "\
-  TEXTPORT_PROFILE   the profile, like --profile
+pub(crate) const ENVIRONMENT: &str = "  TEXTPORT_PROFILE   the profile, like --profile
   TEXTPORT_CONFIG    further configuration files, like --config
   TEXTPORT_PROVIDER  the provider, like --provider
   TEXTPORT_MODEL     the model, like --model
   TEXTPORT_HOME      one folder for configuration, cache and state
   TEXTPORT_LOG_DB    the file of the log of conversations
   TEXTPORT_<KEY>     any other key; `__` goes one level down: TEXTPORT_GENERATION__SEED=7
-  NO_COLOR, CLICOLOR_FORCE, XDG_CONFIG_HOME, XDG_CACHE_HOME, XDG_STATE_HOME, HF_TOKEN, HF_HOME";
+  NO_COLOR, CLICOLOR_FORCE, XDG_CONFIG_HOME, XDG_CACHE_HOME, XDG_STATE_HOME,
+  HF_TOKEN, HF_TOKEN_PATH, HF_HOME, HF_HUB_CACHE, HF_HUB_OFFLINE, HF_ENDPOINT";
 
 /// Files that the program reads, for the help and the manual page.
-pub(crate) const FILES: &str = "\
-  /etc/textport/config.toml
+pub(crate) const FILES: &str = "  /etc/textport/config.toml
   $XDG_CONFIG_HOME/textport/config.toml (~/.config/textport/config.toml)
   textport.toml in this folder or the nearest one above it
   files named by TEXTPORT_CONFIG and --config (TOML, JSON or YAML)

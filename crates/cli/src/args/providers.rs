@@ -7,16 +7,23 @@ use super::duration;
 
 /// Configured providers.
 #[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  textport providers
+  textport providers test local
+  textport providers inspect owner/name
+  textport providers quota qwen3_zerogpu")]
 pub(crate) struct ProvidersArgs {
     /// What to do.
     #[command(subcommand)]
-    pub(crate) verb: ProvidersVerb,
+    pub(crate) verb: Option<ProvidersVerb>,
 }
 
 /// What to do with providers.
 #[derive(Debug, Subcommand)]
 pub(crate) enum ProvidersVerb {
-    /// List the configured providers; `*` marks the one that answers by default
+    /// List the configured providers, the one that answers by default marked `*` (the default)
+    #[command(visible_alias = "ls")]
     List,
     /// Let a provider generate one token
     Test {

@@ -10,9 +10,22 @@ pub(crate) struct TargetArgs {
     /// Ask this provider of the configuration
     #[arg(short, long, value_name = "NAME")]
     pub(crate) provider: Option<String>,
-    /// Use this model: the provider's `model` setting, e.g. a name of the catalogue or a path
+    /// Use this model: the provider's `model` setting, e.g. a name of the catalogue, a path, or
+    /// hf:OWNER/REPO[@REV][/FILE]
     #[arg(short, long, value_name = "MODEL")]
     pub(crate) model: Option<String>,
+    /// Compute a local model here: auto, cpu, cuda or cuda:N
+    #[arg(long, value_name = "DEVICE")]
+    pub(crate) device: Option<String>,
+    /// Keep a local model's matrices in memory as f32, f16 or bf16
+    #[arg(long, value_name = "TYPE")]
+    pub(crate) dtype: Option<String>,
+    /// Quantize a local model's matrices when it is loaded: q8_0, q4_k_m, …
+    #[arg(long, value_name = "TYPE", conflicts_with = "dtype")]
+    pub(crate) quant: Option<String>,
+    /// Merge a LoRA adapter's folder into a local model; PATH=0.5 halves its weight; repeatable
+    #[arg(long, value_name = "PATH[=SCALE]")]
+    pub(crate) lora: Vec<String>,
     /// Give up after this long, loading included: 90, 30s, 2m, 1h30m
     #[arg(long, value_name = "DURATION", value_parser = duration::seconds)]
     pub(crate) timeout: Option<f64>,

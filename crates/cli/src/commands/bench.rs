@@ -1,5 +1,7 @@
 //! `textport bench`: how fast a model runs on this machine.
 
+mod perplexity;
+
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -7,13 +9,13 @@ use std::sync::{Arc, Mutex, PoisonError};
 use indicatif::HumanBytes;
 use serde_json::{Value, json};
 use textport::local::{
-    BenchKind, BenchPlan, BenchReport, BenchRow, Catalogue, DEFAULT_MODEL, ModelStore, bench,
-    cpu_features,
+    BenchKind, BenchPlan, BenchReport, BenchRow, Catalogue, DEFAULT_MODEL, bench, cpu_features,
+    model_store,
 };
 use textport::{Error, ErrorKind};
 
-use super::models::table;
-use crate::args::{BenchArgs, Global};
+use super::table;
+use crate::args::{BenchArgs, BenchVerb, Global};
 use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::format::Format;
@@ -29,9 +31,12 @@ use crate::settings::{Overrides, Settings};
 /// finished before an error or Ctrl-C are printed all the same.
 pub(crate) fn run(args: &BenchArgs, global: &Global, output: &mut Output) -> Result<Exit, Failure> {
     let settings = Settings::load(&Overrides::new(global)?)?;
+    if let Some(BenchVerb::Perplexity(args)) = &args.verb {
+        return perplexity::run(args, &settings, output);
+    }
     let plan = plan(args);
     let runtime = Runtime::new()?;
-    let path = model(args, &settings, &runtime, output)?;
+    let path = model(args.model.as_deref(), &settings, &runtime, output)?;
     let lengths = plan.prefill.len() + plan.decode.len();
     let count = lengths * plan.depths.len() * plan.threads.len();
     output.note(&format!("{count} measurements of {}", path.display()));
@@ -63,15 +68,15 @@ fn plan(args: &BenchArgs) -> BenchPlan {
 
 /// The file of the model that was named, or that `ask` would use; fetched if it is not here.
 fn model(
-    args: &BenchArgs,
+    named: Option<&str>,
     settings: &Settings,
     runtime: &Runtime,
     output: &Output,
 ) -> Result<PathBuf, Failure> {
     let config = &settings.config;
     let configured = config.providers.get(&config.provider).filter(|one| one.kind == "local");
-    let model = match (&args.model, configured) {
-        (Some(model), _) => model.as_str(),
+    let model = match (named, configured) {
+        (Some(model), _) => model,
         (None, Some(provider)) => {
             provider.settings.get("model").and_then(Value::as_str).unwrap_or(DEFAULT_MODEL)
         }
@@ -83,7 +88,7 @@ fn model(
         }
     };
     let catalogue = Catalogue::with_entries(&config.models)?;
-    let store = ModelStore::new(&config.cache_dir);
+    let store = model_store(config);
     let reporter = Reporter::new(output);
     let context = settings.context(reporter.sink());
     let path = runtime.run(async { Ok(store.ensure(&catalogue, model, &context).await?) });

@@ -29,7 +29,9 @@ pub(crate) fn run(
     let overrides = Overrides::new(global)?;
     match &args.verb {
         ConfigVerb::Show => show(&Settings::load(&overrides)?, output),
-        ConfigVerb::Explain { key } => explain(&Settings::load(&overrides)?, key, output),
+        ConfigVerb::Explain { key } => {
+            explain(&Settings::load(&overrides)?, key.as_deref().unwrap_or_default(), output)
+        }
         ConfigVerb::Check => check(&overrides, output),
         ConfigVerb::Path => path(&overrides, output),
         ConfigVerb::Init { project } => init(*project, output),
@@ -53,19 +55,21 @@ fn show(settings: &Settings, output: &mut Output) -> Result<Exit, Failure> {
         .and_then(|text| serde_json::from_str::<Value>(&text))
         .map_err(|error| unserializable(error.into()))?;
     let text =
-        toml::to_string(&without_nulls(text)).map_err(|error| unserializable(error.into()))?;
+        toml::to_string(&without_nothings(text)).map_err(|error| unserializable(error.into()))?;
     output.write(&text)?;
     Ok(Exit::Ok)
 }
 
-/// TOML has no word for a value that was unset.
-fn without_nulls(value: Value) -> Value {
+/// TOML has no word for a value that was unset, and a table in which nothing is set says nothing.
+fn without_nothings(value: Value) -> Value {
+    let nothing =
+        |value: &Value| value.is_null() || value.as_object().is_some_and(serde_json::Map::is_empty);
     match value {
         Value::Object(table) => Value::Object(
             table
                 .into_iter()
-                .filter(|(_, value)| !value.is_null())
-                .map(|(key, value)| (key, without_nulls(value)))
+                .map(|(key, value)| (key, without_nothings(value)))
+                .filter(|(_, value)| !nothing(value))
                 .collect(),
         ),
         other => other,
@@ -145,7 +149,9 @@ fn path(overrides: &Overrides, output: &mut Output) -> Result<Exit, Failure> {
         .collect();
     let log = environment.get("TEXTPORT_LOG_DB");
     let log = log.map_or_else(|| dirs.state.join("logs.db"), PathBuf::from);
-    let folders = [("cache", dirs.cache), ("state", dirs.state), ("log", log)];
+    // The key `cache_dir` moves it, when the configuration can be read.
+    let cache = Settings::load(overrides).map_or(dirs.cache, |settings| settings.config.cache_dir);
+    let folders = [("cache", cache), ("state", dirs.state), ("log", log)];
     let entry = |(what, path): &(&str, PathBuf)| json!({ "what": what, "path": path, "exists": path.exists() });
     match output.format() {
         Format::Json => {

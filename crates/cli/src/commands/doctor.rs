@@ -94,6 +94,7 @@ fn examine(overrides: &Overrides) -> Vec<Finding> {
     match &settings {
         Ok(settings) => {
             findings.push(configuration::check(settings));
+            findings.extend(machine::device(settings));
             findings.extend(program::python(settings));
             findings.push(model::default(settings));
             findings.push(model::configured(settings));

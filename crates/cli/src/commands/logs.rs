@@ -11,7 +11,7 @@ use serde::Serialize;
 use serde_json::json;
 use textport::Error;
 
-use super::models::table;
+use super::table;
 use crate::args::{DEFAULT_COUNT, Global, LogsArgs, LogsVerb};
 use crate::exit::Exit;
 use crate::failure::Failure;

@@ -13,6 +13,7 @@ mod models;
 mod providers;
 mod shell;
 mod space;
+mod table;
 mod talk;
 
 use crate::args::{Cli, Command};

@@ -1,15 +1,16 @@
 //! `textport models`.
 
 mod inspect;
-pub(super) mod table;
+mod quantize;
 
 use std::io::{self, BufRead, IsTerminal};
 use std::path::Path;
 
 use indicatif::HumanBytes;
 use serde_json::json;
-use textport::local::{Catalogue, ModelState, ModelStore};
+use textport::local::{Catalogue, ModelState, ModelStore, model_store};
 
+use super::table;
 use crate::args::{Global, ModelsArgs, ModelsVerb};
 use crate::exit::Exit;
 use crate::failure::Failure;
@@ -37,13 +38,16 @@ pub(crate) fn run(
 ) -> Result<Exit, Failure> {
     let settings = Settings::load(&Overrides::new(global)?)?;
     let catalogue = Catalogue::with_entries(&settings.config.models)?;
-    let store = ModelStore::new(&settings.config.cache_dir);
+    let store = model_store(&settings.config);
     let shelf = Shelf { settings, catalogue, store };
-    match &args.verb {
+    match args.verb.as_ref().unwrap_or(&ModelsVerb::List) {
         ModelsVerb::List => list(&shelf, output),
         ModelsVerb::Pull { name } => pull(&shelf, name, output),
         ModelsVerb::Inspect { model } => {
             inspect::run(&shelf.store.locate(&shelf.catalogue, model)?, output)
+        }
+        ModelsVerb::Quantize { input, output: to, quant } => {
+            quantize::run(input, to, quant, output)
         }
         ModelsVerb::Rm { name, yes } => remove(&shelf, name, *yes, output),
     }
@@ -76,7 +80,7 @@ fn pull(shelf: &Shelf, name: &str, output: &mut Output) -> Result<Exit, Failure>
     let reporter = Reporter::new(output);
     let context = shelf.settings.context(reporter.sink());
     let result = Runtime::new()?
-        .run(async { Ok(shelf.store.ensure(&shelf.catalogue, name, &context).await?) });
+        .run(async { Ok(shelf.store.pull(&shelf.catalogue, name, &context).await?) });
     reporter.clear();
     let path = result?;
     if format.is_json() {
@@ -90,13 +94,17 @@ fn pull(shelf: &Shelf, name: &str, output: &mut Output) -> Result<Exit, Failure>
 fn remove(shelf: &Shelf, name: &str, yes: bool, output: &mut Output) -> Result<Exit, Failure> {
     let format = output.format().no_lines("models rm")?;
     let models = shelf.store.list(&shelf.catalogue)?;
-    let Some(model) = models.iter().find(|model| model.name == name) else {
-        // Says that there is none, and which there are; or it is a path.
-        let path = shelf.store.locate(&shelf.catalogue, name)?.path;
-        return Err(own_file(&path));
+    // What is not listed may be a path or a repository of the Hub; of anything else it is said that
+    // there is none, and which there are.
+    let (path, state) = match models.into_iter().find(|model| model.name == name) {
+        Some(model) => (model.path, model.state),
+        None => {
+            let located = shelf.store.locate(&shelf.catalogue, name)?;
+            (located.path, located.state)
+        }
     };
-    if model.state == ModelState::Own {
-        return Err(own_file(&model.path));
+    if state == ModelState::Own {
+        return Err(own_file(&path));
     }
     if !yes && !confirmed(name, output)? {
         output.note("nothing was removed");
@@ -122,7 +130,11 @@ fn confirmed(name: &str, output: &mut Output) -> Result<bool, Failure> {
         return Err(Failure::usage(format!("removing {name} wants to be confirmed"))
             .try_this(format!("textport models rm --yes {name}")));
     }
-    output.tell(&format!("Remove {name} from this machine? [y/N] "));
+    let shared = match name.starts_with("hf:") {
+        true => ", where the Hub's own tools use it too",
+        false => "",
+    };
+    output.tell(&format!("Remove {name} from this machine{shared}? [y/N] "));
     let mut answer = String::new();
     io::stdin().lock().read_line(&mut answer)?;
     Ok(matches!(answer.trim(), "y" | "Y" | "yes"))

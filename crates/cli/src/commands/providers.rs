@@ -12,6 +12,7 @@ use textport::{
     TimeoutPhase,
 };
 
+use super::table;
 use crate::args::{Global, ProvidersArgs, ProvidersVerb, TargetArgs};
 use crate::exit::Exit;
 use crate::failure::Failure;
@@ -31,15 +32,16 @@ pub(crate) fn run(
     output: &mut Output,
 ) -> Result<Exit, Failure> {
     let overrides = Overrides::new(global)?;
-    match &args.verb {
+    match args.verb.as_ref().unwrap_or(&ProvidersVerb::List) {
         ProvidersVerb::List => list(&Settings::load(&overrides)?, output),
         ProvidersVerb::Test { name, timeout } => {
-            let target = TargetArgs { provider: name.clone(), model: None, timeout: *timeout };
+            let target =
+                TargetArgs { provider: name.clone(), timeout: *timeout, ..TargetArgs::default() };
             test(&Settings::load(&overrides.with_target(&target))?, output)
         }
         ProvidersVerb::Inspect(args) => inspect::run(args, global, output),
         ProvidersVerb::Quota { name } => {
-            let target = TargetArgs { provider: name.clone(), model: None, timeout: None };
+            let target = TargetArgs { provider: name.clone(), ..TargetArgs::default() };
             quota::run(&Settings::load(&overrides.with_target(&target))?, output)
         }
     }
@@ -62,14 +64,18 @@ struct Row<'a> {
 }
 
 impl Row<'_> {
-    fn text(&self, width: usize) -> String {
+    fn cells(&self) -> [String; 3] {
         let mark = if self.default { '*' } else { ' ' };
         let chain = self
             .chain
             .map(|members| members.iter().map(ProviderId::as_str).collect::<Vec<_>>().join(" → "));
-        let detail = chain.as_deref().or(self.model).unwrap_or("-");
-        let kind = if self.known { "" } else { "  (this build does not know the kind)" };
-        format!("{mark} {:<width$}  {:<10}  {detail}{kind}", self.name.as_str(), self.kind)
+        let answers = match (chain, self.model) {
+            (Some(chain), _) => chain,
+            (None, Some(model)) => model.to_owned(),
+            (None, None) => "(its default)".to_owned(),
+        };
+        let unknown = if self.known { "" } else { "  (this build does not know the kind)" };
+        [format!("{mark} {}", self.name), self.kind.to_owned(), answers + unknown]
     }
 }
 
@@ -102,8 +108,8 @@ fn list(settings: &Settings, output: &mut Output) -> Result<Exit, Failure> {
         Format::Jsonl => rows.iter().try_for_each(|row| output.json(row))?,
         Format::Quiet => rows.iter().try_for_each(|row| output.line(row.name.as_str()))?,
         _ => {
-            let width = rows.iter().map(|row| row.name.as_str().len()).max().unwrap_or(0);
-            rows.iter().try_for_each(|row| output.line(&row.text(width)))?;
+            let cells = rows.iter().map(Row::cells);
+            output.write(&table::text(["  NAME", "KIND", "MODEL OR CHAIN"], cells))?;
         }
     }
     Ok(Exit::Ok)

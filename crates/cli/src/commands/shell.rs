@@ -18,9 +18,22 @@ use crate::output::Output;
 /// When stdout fails.
 pub(crate) fn completions(args: &CompletionsArgs, output: &mut Output) -> Result<Exit, Failure> {
     let mut script = Vec::new();
-    clap_complete::generate(args.shell, &mut Cli::command(), "textport", &mut script);
+    clap_complete::generate(
+        args.shell,
+        &mut with_the_default_verbs_flags(),
+        "textport",
+        &mut script,
+    );
     output.write_bytes(&script)?;
     Ok(Exit::Ok)
+}
+
+/// The command line as it may be written: the flags of `ask` also stand where no verb does.
+fn with_the_default_verbs_flags() -> Command {
+    let command = Cli::command();
+    let ask =
+        command.find_subcommand("ask").map(|ask| ask.get_arguments().cloned().collect::<Vec<_>>());
+    command.args(ask.unwrap_or_default())
 }
 
 /// Prints textport(1), or writes one page for each verb into a folder.

@@ -1,7 +1,7 @@
 //! From a word of the command line to a Space: a provider of the configuration, or any other one.
 
 use serde_json::{Map, Value, json};
-use textport::zerogpu::GradioClient;
+use textport::zerogpu::{GradioClient, SpaceRef};
 use textport::{BuildContext, Error, ErrorKind, ProviderId, ProviderSpec, SecretRef};
 
 use crate::args::{Global, SpaceArgs, TargetArgs};
@@ -46,6 +46,9 @@ impl Place {
         if let Some(user) = &args.user {
             spec.settings.insert("user".to_owned(), json!(user));
         }
+        if let Some(endpoint) = &settings.config.hub_endpoint {
+            spec.settings.entry("hub_endpoint").or_insert_with(|| json!(endpoint));
+        }
         Ok(Self { spec, configured, wants_token: args.token.as_deref() == Some("hf") })
     }
 
@@ -55,9 +58,22 @@ impl Place {
     /// Whatever keeps it from answering.
     pub(super) async fn connect(&self, context: &BuildContext) -> Result<GradioClient, Error> {
         if self.wants_token {
-            context.secret(&SecretRef::Hf(true))?;
+            self.check_token(context)?;
         }
         GradioClient::of_provider(&self.spec, context).await.map_err(|error| self.named(error))
+    }
+
+    /// The tools' own token has to be there, and goes to nobody but the Hub.
+    fn check_token(&self, context: &BuildContext) -> Result<(), Error> {
+        let space = self.spec.settings.get("space").and_then(Value::as_str).unwrap_or_default();
+        if !SpaceRef::parse(space)?.is_on_hub() {
+            let message =
+                format!("{space} is not on the Hub, where the token of its tools belongs");
+            return Err(Error::new(ErrorKind::PermissionDenied, message).with_hint(
+                "name the token for this server: --token env:NAME or --token file:PATH",
+            ));
+        }
+        context.secret(&SecretRef::Hf(true)).map(|_| ())
     }
 
     /// The error with the provider's name, where it has one.

@@ -37,7 +37,9 @@ impl Document {
     pub(crate) fn read(path: &Path) -> Result<Self, Error> {
         let unreadable = |error: std::io::Error| {
             let message = format!("cannot read the configuration {}", path.display());
-            Error::new(ErrorKind::ConfigInvalid, message).with_source(error)
+            Error::new(ErrorKind::ConfigInvalid, message)
+                .with_source(error)
+                .with_hint("textport config path lists the files that are read")
         };
         let mut bytes = Vec::new();
         let file = File::open(path).map_err(unreadable)?;
@@ -101,6 +103,7 @@ fn invalid(path: &Path, at: Option<(usize, usize)>, words: &str) -> Error {
     let place = at.map(|(line, column)| format!(":{line}:{column}")).unwrap_or_default();
     let words = words.lines().next().unwrap_or_default();
     Error::new(ErrorKind::ConfigInvalid, format!("{}{place}: {words}", path.display()))
+        .with_hint("mend it there; textport config check reads all of it again")
 }
 
 fn from_toml(path: &Path, text: &str) -> Result<Value, Error> {
@@ -136,17 +139,20 @@ fn json_of(value: toml::Value) -> Result<Value, String> {
 fn from_yaml(path: &Path, text: &str) -> Result<Value, Error> {
     let value: Value = serde_saphyr::from_str(text).map_err(|error| {
         let at = error.location().map(|at| (at.line() as usize, at.column() as usize));
-        invalid(path, at, &yaml_words(&error))
+        invalid(path, at, &yaml_words(&error, at.is_some()))
     })?;
     // A document of comments only is empty, not wrong.
     Ok(if value.is_null() { Value::Object(Map::new()) } else { value })
 }
 
-/// The library's words without its picture of the source.
-fn yaml_words(error: &serde_saphyr::Error) -> String {
+/// The library's words without its picture of the source, and without the place when that is said
+/// already.
+fn yaml_words(error: &serde_saphyr::Error, placed: bool) -> String {
     let words = error.to_string();
     let words = words.lines().next().unwrap_or_default();
-    words.strip_prefix("error: ").unwrap_or(words).to_owned()
+    let words = words.strip_prefix("error: ").unwrap_or(words);
+    let after_place = words.strip_prefix("line ").and_then(|rest| rest.split_once(": "));
+    after_place.filter(|_| placed).map_or(words, |(_, rest)| rest).to_owned()
 }
 
 #[cfg(test)]
@@ -176,7 +182,7 @@ mod tests {
         for (name, text, start) in [
             ("a.toml", "x = 1\ny = = 2\n", "a.toml:2:"),
             ("a.json", "{\n  \"x\": }", "a.json:2:"),
-            ("a.yaml", "x: 1\ny: [1\n", "a.yaml:"),
+            ("a.yaml", "x: 1\ny: [1\n", "a.yaml:2:4: unclosed"),
             ("a.json", "[1]", "a.json:1:1: a configuration is a table"),
             ("a.toml", "x = nan", "a.toml: no value can be NaN"),
         ] {

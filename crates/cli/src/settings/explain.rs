@@ -29,12 +29,12 @@ pub(crate) struct Saying {
     pub(crate) profile: Option<String>,
 }
 
-/// Explains a key, or every key below it.
+/// Explains a key, or every key below it; no key at all is every key that anyone set.
 ///
 /// # Errors
 /// `ConfigInvalid` for a key that cannot be; known keys that nobody set give an empty list.
 pub(crate) fn explain(layers: &Layers, key: &str) -> Result<Vec<Explanation>, Error> {
-    let path = split_key(key);
+    let path = if key.is_empty() { Vec::new() } else { split_key(key) };
     ROOT.at(&path).map_err(|unknown| {
         let last = unknown.path.last().map(String::as_str).unwrap_or_default();
         let message = format!("there is no key {:?}", join_key(&unknown.path));
@@ -46,7 +46,9 @@ pub(crate) fn explain(layers: &Layers, key: &str) -> Result<Vec<Explanation>, Er
     })?;
     let mut leaves = Vec::new();
     for layer in &layers.layers {
-        if let Some(value) = layer.get(&path) {
+        if path.is_empty() {
+            collect(&Value::Object(layer.table.clone()), &mut Vec::new(), &mut leaves);
+        } else if let Some(value) = layer.get(&path) {
             collect(value, &mut path.clone(), &mut leaves);
         }
     }

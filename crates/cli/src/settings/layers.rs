@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
 use serde_json::{Map, Value};
+use textport::local::{hub_cache_folder, hub_is_offline};
 use textport::{Config, Error, ErrorKind};
 
 use super::document::Document;
@@ -19,6 +20,14 @@ const SYSTEM_FILE: &str = "/etc/textport/config.toml";
 /// The name of a project's file.
 pub(crate) const PROJECT_FILE: &str = "textport.toml";
 const PREFIX: &str = "TEXTPORT_";
+/// Variables of the Hub's own tools, and the key that each is the default of: a configuration of
+/// textport's own says more than they do.
+const FOREIGN: &[(&str, &str)] = &[("HF_ENDPOINT", "hub_endpoint")];
+/// Those that say where the Hub's own tools keep what they fetched, the first that is set.
+const HUB_FOLDERS: [&str; 4] =
+    ["HF_HUB_CACHE", "HUGGINGFACE_HUB_CACHE", "HF_HOME", "XDG_CACHE_HOME"];
+/// Those that forbid these tools the network, the first that is set.
+const HUB_OFFLINE: [&str; 2] = ["HF_HUB_OFFLINE", "TRANSFORMERS_OFFLINE"];
 /// Variables that are no configuration keys.
 const OWN: &[&str] = &["PROFILE", "CONFIG", "HOME", "LOG_DB"];
 
@@ -77,6 +86,7 @@ impl Layers {
         cache_dir: &Path,
     ) -> Result<Self, Error> {
         let mut files = vec![builtin(cache_dir, environment)?];
+        files.extend(from_foreign_variables(environment)?);
         for place in file_places(overrides, environment, config_dir) {
             if !place.named && !place.path.exists() {
                 continue;
@@ -149,6 +159,29 @@ fn builtin(cache_dir: &Path, environment: &Environment) -> Result<Layer, Error> 
     let config = serde_json::to_value(Config::new(cache_dir));
     let table = config.ok().and_then(|config| config.as_object().cloned()).unwrap_or_default();
     Layer::new(Origin::Builtin, table, environment)
+}
+
+/// What the Hub's own tools are told.
+fn from_foreign_variables(environment: &Environment) -> Result<Vec<Layer>, Error> {
+    let variable = |name: &str| environment.get(name).map(str::to_owned);
+    let first =
+        |names: &[&'static str]| names.iter().copied().find(|n| environment.get(n).is_some());
+    let named = FOREIGN
+        .iter()
+        .filter_map(|(name, key)| Some((Some(*name), *key, Value::String(variable(name)?))));
+    let folder = hub_cache_folder(variable, environment.home().as_deref());
+    let folder = folder.map(|folder| {
+        let folder = Value::String(folder.to_string_lossy().into_owned());
+        (first(&HUB_FOLDERS), "hub_cache", folder)
+    });
+    let offline =
+        hub_is_offline(variable).then(|| (first(&HUB_OFFLINE), "offline", Value::Bool(true)));
+    let said = folder.into_iter().chain(named).chain(offline);
+    said.map(|(name, key, value)| {
+        let origin = name.map_or(Origin::Builtin, |name| Origin::Variable(name.to_owned()));
+        Layer::new(origin, nested(&[key.to_owned()], value), environment)
+    })
+    .collect()
 }
 
 /// One layer for each variable, so that a message can name it.

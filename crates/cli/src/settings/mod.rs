@@ -3,6 +3,7 @@
 mod document;
 mod environment;
 mod explain;
+mod hub_token;
 mod layer;
 mod layers;
 mod literal;
@@ -21,6 +22,7 @@ use std::path::PathBuf;
 use textport::{BuildContext, Config, Error, ErrorKind, Progress, ProviderRegistry};
 
 pub(crate) use environment::{Dirs, Environment};
+pub(crate) use hub_token::find as find_hub_token;
 pub(crate) use layers::{FilePlace, PROJECT_FILE};
 pub(crate) use overrides::Overrides;
 

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use serde_json::Value;
+use serde_json::{Value, json};
 use textport::{Error, ErrorKind};
 
 use super::literal;
@@ -58,6 +58,19 @@ impl Overrides {
         if let Some(model) = &target.model {
             // Goes to whichever provider is in effect once all layers are known.
             self.flag("--model", &["provider_config", "model"], model.as_str());
+        }
+        if let Some(device) = &target.device {
+            self.flag("--device", &["provider_config", "device"], device.as_str());
+        }
+        if let Some(dtype) = &target.dtype {
+            self.flag("--dtype", &["provider_config", "dtype"], dtype.as_str());
+        }
+        if let Some(quant) = &target.quant {
+            self.flag("--quant", &["provider_config", "quant"], quant.as_str());
+        }
+        if !target.lora.is_empty() {
+            let adapters: Vec<_> = target.lora.iter().map(|text| adapter(text)).collect();
+            self.flag("--lora", &["provider_config", "lora"], adapters);
         }
         if let Some(seconds) = target.timeout {
             self.flag("--timeout", &["timeout"], seconds);
@@ -118,6 +131,31 @@ fn pair<'a>(flag: &str, text: &'a str) -> Result<(&'a str, &'a str), Error> {
         _ => Err(Error::new(
             ErrorKind::InvalidRequest,
             format!("{flag} wants KEY=VALUE, but it got {text:?}"),
-        )),
+        )
+        .with_hint(match flag {
+            "--set" => "e.g. --set generation.seed=7",
+            _ => "e.g. -o seed=7",
+        })),
+    }
+}
+
+/// A LoRA adapter as the setting `lora` takes it: a path, or a path with its scale. What follows
+/// the last `=` is a scale only if it is a number: folders may have a `=` in their names.
+fn adapter(text: &str) -> Value {
+    match text.rsplit_once('=').and_then(|(path, scale)| Some((path, scale.parse::<f64>().ok()?))) {
+        Some((path, scale)) => json!({ "path": path, "scale": scale }),
+        None => Value::from(text),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_adapter_may_have_a_scale() {
+        assert_eq!(adapter("a/b"), json!("a/b"));
+        assert_eq!(adapter("a/b=0.5"), json!({ "path": "a/b", "scale": 0.5 }));
+        assert_eq!(adapter("a=b/c"), json!("a=b/c"));
     }
 }

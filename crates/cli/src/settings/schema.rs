@@ -53,6 +53,8 @@ macro_rules! shared {
             ("system", Shape::Text),
             ("timeout", Shape::Duration),
             ("offline", Shape::Any),
+            ("hub_endpoint", Shape::Text),
+            ("hub_cache", Shape::Path),
             ("cache_dir", Shape::Path),
             ("generation", Shape::Table(GENERATION)),
             ("providers", Shape::Named(&PROVIDER)),

@@ -8,6 +8,7 @@ use serde_json::Value;
 use textport::{Error, ErrorKind, Secret, SecretRef};
 
 use super::environment::Environment;
+use super::hub_token;
 use super::layer::Layer;
 
 /// Keys that hold secrets in every provider's table.
@@ -17,7 +18,8 @@ const SECRET_KEYS: &[&str] =
 const HOW_TO_REFER: &str = "refer to it: { env = \"NAME\" }, { file = \"PATH\" }, \
                             { cmd = [\"PROGRAM\", \"ARGUMENT\"] } or { hf = true }";
 
-/// Refuses secrets written out, and programs named by a file that a project brought along.
+/// Refuses secrets written out; and, in a file that a project brought along, programs to run and
+/// another Hub: the token of this machine goes there without being named.
 ///
 /// # Errors
 /// `ConfigInvalid`; the secret itself is not repeated.
@@ -33,8 +35,22 @@ pub(crate) fn check(layer: &Layer) -> Result<(), Error> {
             let hint = "put this key into your own configuration file: textport config path";
             return Err(layer.wrong(path, words).with_hint(hint));
         }
+        if layer.is_project() && is_hub_endpoint(path) {
+            let words = "a project's file must not say where the Hub's token is sent";
+            let hint = "put this key into your own configuration file, or set HF_ENDPOINT";
+            return Err(layer.wrong(path, words).with_hint(hint));
+        }
         Ok(())
     })
+}
+
+/// The key `hub_endpoint` itself, also of a profile.
+fn is_hub_endpoint(path: &[String]) -> bool {
+    let below = match path {
+        [profiles, _, rest @ ..] if profiles == "profiles" => rest,
+        whole => whole,
+    };
+    below.len() == 1 && below[0] == "hub_endpoint"
 }
 
 /// Every place in `table` that holds a reference; a later layer replaces it whole.
@@ -145,25 +161,10 @@ fn from_program(words: &[String]) -> Result<Secret, Error> {
 
 /// As the Hugging Face tools look for it.
 fn from_hub_tools(environment: &Environment) -> Result<Secret, Error> {
-    if let Some(token) = environment.get("HF_TOKEN") {
-        return Ok(Secret::new(token.trim()));
-    }
-    let home = environment.get("HF_HOME").map(std::path::PathBuf::from).or_else(|| {
-        let cache = environment.get("XDG_CACHE_HOME").map(std::path::PathBuf::from);
-        let cache = cache.or_else(|| environment.home().map(|home| home.join(".cache")));
-        cache.map(|cache| cache.join("huggingface"))
-    });
-    let path = match environment.get("HF_TOKEN_PATH") {
-        Some(path) => Some(std::path::PathBuf::from(path)),
-        None => home.map(|home| home.join("token")),
-    };
-    // Their tools write this file readable by others on some systems: it is theirs to guard.
-    let text = path.as_ref().and_then(|path| fs::read_to_string(path).ok());
-    match text.as_deref().map(str::trim) {
-        Some(token) if !token.is_empty() => Ok(Secret::new(token)),
-        _ => Err(missing("there is no Hugging Face token on this machine".to_owned())
-            .with_hint("run `hf auth login`, or set HF_TOKEN")),
-    }
+    hub_token::find(environment).map(|(_, secret)| secret).ok_or_else(|| {
+        missing("there is no Hugging Face token on this machine".to_owned())
+            .with_hint("run `hf auth login`, or set HF_TOKEN")
+    })
 }
 
 fn not_empty(text: &str, source: &str) -> Result<Secret, Error> {

@@ -235,6 +235,49 @@ fn secrets_are_references_and_projects_run_no_programs() {
 }
 
 #[test]
+fn the_hub_of_the_hubs_own_tools_is_a_default_and_no_project_chooses_it() {
+    let mut world = World::new();
+    world.variable("HF_ENDPOINT", "http://tools");
+    let settings = world.load().unwrap();
+    assert_eq!(settings.config.hub_endpoint.as_deref(), Some("http://tools"));
+    assert_eq!(places(&settings, "hub_endpoint"), ["HF_ENDPOINT"]);
+    world.user("hub_endpoint = 'http://file'");
+    let settings = world.load().unwrap();
+    assert_eq!(settings.config.hub_endpoint.as_deref(), Some("http://file"));
+    assert_eq!(places(&settings, "hub_endpoint"), ["config.toml:1", "HF_ENDPOINT"]);
+    world.variable("TEXTPORT_HUB_ENDPOINT", "http://variable");
+    let settings = world.load().unwrap();
+    assert_eq!(settings.config.hub_endpoint.as_deref(), Some("http://variable"));
+
+    for text in ["hub_endpoint = 'http://x'", "[profiles.p]\nhub_endpoint = 'http://x'"] {
+        world.project(text);
+        let refusal = world.refusal();
+        assert!(refusal.contains("token is sent") && refusal.contains("HF_ENDPOINT"), "{refusal}");
+    }
+}
+
+#[test]
+fn the_hubs_own_tools_say_where_the_cache_is_and_whether_the_network_is_off() {
+    let mut world = World::new();
+    let settings = world.load().unwrap();
+    let expected = world.root.path().join("home/.cache/huggingface/hub");
+    assert_eq!(settings.config.hub_cache, Some(expected));
+    assert!(!settings.config.offline);
+    world.variable("HF_HOME", "~/models");
+    let settings = world.load().unwrap();
+    let expected = world.root.path().join("home/models/hub");
+    assert_eq!(settings.config.hub_cache, Some(expected));
+    assert_eq!(places(&settings, "hub_cache"), ["HF_HOME"]);
+    world.variable("HF_HUB_OFFLINE", "1");
+    assert!(world.load().unwrap().config.offline);
+    world.user("offline = false\nhub_cache = '/cache'");
+    let settings = world.load().unwrap();
+    assert_eq!(settings.config.hub_cache.as_deref(), Some(Path::new("/cache")));
+    assert!(!settings.config.offline);
+    assert_eq!(places(&settings, "offline")[..2], ["config.toml:1", "HF_HUB_OFFLINE"]);
+}
+
+#[test]
 fn a_later_reference_replaces_an_earlier_one_whole() {
     let world = World::new();
     world.user("[providers.x]\nkind = 'local'\ntoken = { env = 'A' }");

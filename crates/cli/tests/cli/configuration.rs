@@ -18,6 +18,12 @@ fn explain_names_file_line_profile_and_what_was_overruled() {
     let ended = world.run(&["config", "explain", "generation.top_k"]).ok();
     assert_eq!(ended.stdout, "generation.top_k is not set: the provider decides\n");
     world.run(&["config", "explain", "generation.topk"]).fails(2, &["did you mean \"top_k\"?"]);
+    let all = world.run(&["config", "explain"]).ok().stdout;
+    assert!(
+        all.contains("\ngeneration.seed = 1  (")
+            && all.contains("\nprovider = \"local\"  (built in)"),
+        "{all}"
+    );
 }
 
 #[test]
@@ -26,6 +32,7 @@ fn show_prints_what_can_be_read_again() {
     world.project("timeout = '90s'\ngeneration.temperature = 0.7\n");
     let shown = world.run(&["config", "show"]).ok().stdout;
     assert!(shown.contains("timeout = 90.0") && shown.contains("temperature = 0.7\n"), "{shown}");
+    assert!(!shown.contains("[routes]"), "an empty table says nothing: {shown}");
     let again = world.write("again.toml", &shown);
     let other = World::new();
     let json = other.run(&["-C", &again, "config", "show", "--json"]).ok().json();
@@ -58,6 +65,15 @@ fn path_works_while_the_configuration_is_broken() {
     let ended = world.run(&["config", "path"]).ok();
     assert!(ended.stdout.contains("project/textport.toml\n"), "{ended:?}");
     assert!(ended.stdout.contains("/etc/textport/config.toml"), "{ended:?}");
+}
+
+#[test]
+fn path_names_the_cache_that_is_used() {
+    let world = World::new();
+    let elsewhere = world.path("elsewhere").to_string_lossy().into_owned();
+    let set = format!("cache_dir={elsewhere}");
+    let paths = world.run(&["--set", &set, "config", "path", "--json"]).ok().json();
+    assert_eq!(paths["folders"][0]["path"], elsewhere);
 }
 
 #[test]
@@ -108,6 +124,14 @@ fn providers_are_listed_without_being_built() {
          [routes.both]\nchain = ['far', 'local']\n",
     );
     let ended = world.run(&["-C", "textport.toml", "providers", "list"]).ok();
+    let columns = |line: &str| line.find("local  ").or(line.find("KIND"));
+    let lines: Vec<&str> = ended.stdout.lines().collect();
+    assert_eq!(
+        lines[0].split_whitespace().collect::<Vec<_>>(),
+        ["NAME", "KIND", "MODEL", "OR", "CHAIN"]
+    );
+    let far = lines.iter().find(|line| line.trim_start().starts_with("far")).unwrap();
+    assert_eq!(columns(far), columns(lines[0]), "{ended:?}");
     assert!(ended.stdout.contains("* local"), "{ended:?}");
     assert!(ended.stdout.contains("/nonexistent.gguf"), "{ended:?}");
     assert!(ended.stdout.contains("far → local"), "{ended:?}");

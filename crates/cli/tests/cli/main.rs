@@ -6,6 +6,9 @@
 mod ask;
 mod bad_input;
 mod configuration;
+mod device;
+mod fetching;
+mod hub_models;
 mod models;
 mod shell;
 mod signals;

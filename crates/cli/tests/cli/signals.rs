@@ -2,8 +2,9 @@
 
 #![cfg(unix)]
 
-use std::io::Read;
-use std::process::{Child, Command};
+use std::io::{BufRead, BufReader, Read};
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
 
 use crate::world::World;
 
@@ -33,6 +34,38 @@ fn ctrl_c_keeps_what_was_printed_and_ends_with_130() {
     assert_eq!(output.status.code(), Some(130), "{output:?}");
     assert_eq!(text.last(), Some(&b'\n'));
     assert!(String::from_utf8_lossy(&output.stderr).contains("interrupted"), "{output:?}");
+}
+
+/// The program for a secret hangs, and work that hangs does not hear of the first Ctrl-C.
+#[test]
+fn a_second_ctrl_c_ends_what_does_not_end_by_itself() {
+    let world = World::new();
+    let config = world.write(
+        "config.toml",
+        "[providers.stuck]\nkind = 'zerogpu'\nspace = 'http://127.0.0.1:9'\n\
+         token = { cmd = ['sh', '-c', 'echo here >&2; exec cat'] }\n",
+    );
+    let mut command = world.command(&["-C", &config, "providers", "test", "stuck"]);
+    // The secret's program reads this pipe until the test lets go of it.
+    let mut child = command.stdin(Stdio::piped()).spawn().unwrap();
+    let held = child.stdin.take();
+    let mut said = BufReader::new(child.stderr.take().unwrap()).lines();
+    assert_eq!(said.next().unwrap().unwrap(), "here");
+    send("-INT", &child);
+    let mut sent = 1;
+    let status = loop {
+        // Two signals that come before the first is looked at are one.
+        std::thread::sleep(Duration::from_millis(200));
+        if let Some(status) = child.try_wait().unwrap() {
+            break status;
+        }
+        send("-INT", &child);
+        sent += 1;
+        assert!(sent < 100, "Ctrl-C does not end it");
+    };
+    drop(held);
+    assert_eq!(status.code(), Some(130));
+    assert!(sent > 1, "the first one ended work that was stuck");
 }
 
 #[test]

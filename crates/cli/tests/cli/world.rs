@@ -66,7 +66,8 @@ impl World {
         let mut command = Command::new(env!("CARGO_BIN_EXE_textport"));
         for (name, _) in std::env::vars_os() {
             let name = name.to_string_lossy().into_owned();
-            if name.starts_with("TEXTPORT_") || name.starts_with("XDG_") || name == "NO_COLOR" {
+            let foreign = ["TEXTPORT_", "XDG_", "HF_"].iter().any(|start| name.starts_with(start));
+            if foreign || name == "NO_COLOR" {
                 command.env_remove(name);
             }
         }

@@ -71,7 +71,7 @@ fn the_first_failure_ends_it_with_its_exit_code() {
     assert_eq!(turns[1]["error_kind"], "context_length_exceeded");
     home.feed(&["chat", "-m", "./nowhere.gguf"], "One\n").code(8);
     home.feed(&["chat", "-p", "nobody"], "One\n").code(2);
-    home.feed(&["chat", "--json"], "One\n").code(2).says("chat speaks text");
+    home.feed(&["chat", "--json"], "One\n").code(2).says("chat prints text and no JSON");
 }
 
 #[test]

@@ -25,6 +25,7 @@ fn a_sound_installation_is_usable() {
         "config",
         "config files",
         "configuration",
+        "device",
         "python3",
         "default model",
         "model",
@@ -37,6 +38,11 @@ fn a_sound_installation_is_usable() {
     }
     assert!(finding(&report, "providers")["detail"].as_str().unwrap().contains("local"));
     assert!(finding(&report, "processor")["detail"].as_str().unwrap().contains("kernels in use"));
+    let device = finding(&report, "device")["detail"].as_str().unwrap().to_owned();
+    assert!(
+        device.starts_with("cuda:") || device.contains("; no CUDA device is used: "),
+        "{device}"
+    );
     assert!(finding(&report, "model")["detail"].as_str().unwrap().contains("tiny-qwen3"));
     assert!(!home.database().exists(), "looking makes no log");
     home.run(&["doctor"]).ok().prints("ok    configuration");
@@ -53,6 +59,17 @@ fn what_is_broken_fails_with_a_next_step() {
     let report: Value = serde_json::from_str(&run.stdout).unwrap();
     assert_eq!(report["usable"], false);
     assert_eq!(finding(&report, "model")["state"], "fail");
+}
+
+#[test]
+fn a_device_that_is_not_there_fails() {
+    let home = Home::with_config("[providers.local]\nkind = \"local\"\ndevice = \"cuda:99\"\n");
+    let run = home.run(&["doctor", "--json"]).code(1);
+    let report: Value = serde_json::from_str(&run.stdout).unwrap();
+    let device = finding(&report, "device");
+    assert_eq!(device["state"], "fail");
+    assert!(device["detail"].as_str().unwrap().starts_with("cuda:99 was asked for"), "{device}");
+    assert!(device["hint"].as_str().is_some(), "{device}");
 }
 
 #[test]

@@ -80,7 +80,11 @@ fn a_token_goes_along_by_reference() {
     let without = home.run(&["gradio", "call", app(), "/seen", "x", "--json"]).ok().json();
     assert!(without["outputs"][0]["headers"].get("x-hf-authorization").is_none());
     home.run(&words).code(3).says("MY_TOKEN");
-    home.run(&["gradio", "call", app(), "/seen", "x", "--token", "hf"]).code(3);
+    // The token of the Hub's own tools is for the Hub, also when it is asked for by name.
+    let words = ["gradio", "call", app(), "/seen", "x", "--token", "hf"];
+    let output = home.command(&words).env("HF_TOKEN", "hf_tools").output().unwrap();
+    crate::home::Run::of(output).code(3).says("not on the Hub").says("--token env:NAME");
+    home.run(&["gradio", "call", "acme/proof", "/seen", "x", "--token", "hf"]).code(3);
 }
 
 #[test]

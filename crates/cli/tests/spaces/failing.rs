@@ -1,9 +1,7 @@
-//! `textport gradio call` that does not end well: exit codes, and what is left behind.
+//! `textport gradio call` that does not end well: exit codes and words.
 
-use std::time::{Duration, Instant};
-
-use crate::home::{Home, Run};
-use crate::servers::{app, count};
+use crate::home::Home;
+use crate::servers::app;
 
 #[test]
 fn every_mistake_has_its_code_and_its_words() {
@@ -46,28 +44,4 @@ fn an_error_is_json_for_those_who_want_json() {
     let error: serde_json::Value = serde_json::from_str(&run.stderr).unwrap();
     assert_eq!((&error["v"], &error["error"]["exit_code"]), (&1.into(), &5.into()));
     assert!(error["error"]["message"].as_str().unwrap().contains("deliberate: x"));
-}
-
-#[cfg(unix)]
-#[test]
-fn ctrl_c_ends_the_job_on_the_server() {
-    let home = Home::new();
-    let child = home.start(&["gradio", "call", app(), "/endless", "interrupted"]);
-    let key = "endless:interrupted";
-    eventually("it runs", || count("running", key) == 1);
-    let status =
-        std::process::Command::new("kill").args(["-s", "INT", &child.id().to_string()]).status();
-    assert!(status.unwrap().success());
-    Run::of(child.wait_with_output().unwrap()).code(130).says("interrupted");
-    eventually("the server has ended it", || count("ended_early", key) == 1);
-    assert_eq!(count("running", key), 0);
-}
-
-/// Looks until it holds, a minute at most.
-fn eventually(what: &str, mut holds: impl FnMut() -> bool) {
-    let deadline = Instant::now() + Duration::from_secs(60);
-    while !holds() {
-        assert!(Instant::now() < deadline, "it never came to this: {what}");
-        std::thread::sleep(Duration::from_millis(50));
-    }
 }

@@ -10,6 +10,8 @@ mod evaluation;
 mod failing;
 mod home;
 mod inspecting;
+mod leaving;
 mod quota;
 mod routes;
 mod servers;
+mod terminal;

@@ -22,6 +22,8 @@ pub(crate) struct Answer<'a> {
     served_by: Option<&'a ProviderId>,
     model: Option<&'a ModelId>,
     profile: Option<&'a str>,
+    /// Where it was logged, for `--cid`; null when nothing is.
+    conversation: Option<&'a str>,
     attempts: &'a [Attempt],
     #[serde(skip_serializing_if = "<[_]>::is_empty")]
     notices: &'a [Notice],
@@ -53,6 +55,7 @@ impl<'a> Answer<'a> {
             served_by: response.served_by.as_ref(),
             model: response.model.as_ref(),
             profile: None,
+            conversation: None,
             attempts: &response.attempts,
             notices: &response.notices,
             tokens: None,
@@ -61,6 +64,11 @@ impl<'a> Answer<'a> {
 
     pub(crate) fn with_profile(mut self, profile: Option<&'a str>) -> Self {
         self.profile = profile;
+        self
+    }
+
+    pub(crate) fn with_conversation(mut self, conversation: Option<&'a str>) -> Self {
+        self.conversation = conversation;
         self
     }
 
@@ -136,7 +144,7 @@ mod tests {
             json,
             "{\"v\":1,\"text\":\"hi\",\"reasoning\":\"\",\"finish_reason\":\"odd\",\"usage\":{},\
              \"timings\":{},\"provider\":\"local\",\"served_by\":null,\"model\":null,\
-             \"profile\":null,\"attempts\":[],\"tokens\":[]}"
+             \"profile\":null,\"conversation\":null,\"attempts\":[],\"tokens\":[]}"
         );
     }
 

@@ -1,7 +1,7 @@
 //! `--dry-run`: who would be asked what, without asking.
 
 use serde_json::{Map, Value, json};
-use textport::local::{Catalogue, DEFAULT_MODEL, ModelState, ModelStore, Rendered, render_prompt};
+use textport::local::{Catalogue, DEFAULT_MODEL, ModelState, Rendered, model_store, render_prompt};
 use textport::{Error, Prompt, ProviderRegistry, Request};
 
 use crate::exit::Exit;
@@ -47,8 +47,15 @@ pub(crate) fn run(
         settings.config.provider,
         profile.unwrap_or_default()
     ))?;
+    if let Some(model) = model_by_default(&asked) {
+        output.line(&format!("  model = {model:?}  (its default)"))?;
+    }
     lines(&asked, output)?;
-    output.line("options:")?;
+    if options.is_empty() {
+        output.line("options: none; the provider decides")?;
+    } else {
+        output.line("options:")?;
+    }
     lines(&options, output)?;
     if let Some(Rendered { text, tokens }) = rendered {
         output.line(&format!("prompt of {} tokens:\n{text}", tokens.len()))?;
@@ -74,11 +81,17 @@ fn rendered(settings: &Settings, request: &Request) -> Result<Option<Rendered>, 
     };
     let model = provider.settings.get("model").and_then(Value::as_str).unwrap_or(DEFAULT_MODEL);
     let catalogue = Catalogue::with_entries(&config.models)?;
-    let located = ModelStore::new(&config.cache_dir).locate(&catalogue, model)?;
+    let located = model_store(config).locate(&catalogue, model)?;
     match located.state {
         ModelState::Fetched | ModelState::Own => render_prompt(&located.path, request).map(Some),
         _ => Ok(None),
     }
+}
+
+/// The model that a provider answers with when its table names none.
+fn model_by_default(asked: &Map<String, Value>) -> Option<&'static str> {
+    let local = asked.get("kind").is_some_and(|kind| kind == "local");
+    (local && !asked.contains_key("model")).then_some(DEFAULT_MODEL)
 }
 
 fn lines(table: &Map<String, Value>, output: &mut Output) -> Result<(), Failure> {

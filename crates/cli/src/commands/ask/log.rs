@@ -22,7 +22,7 @@ pub(super) fn earlier(args: &AskArgs, settings: &Settings) -> Result<Option<Load
 }
 
 /// Writes the turn down, unless the configuration, `logs off` or `--no-log` say otherwise. A log
-/// that cannot be written costs a warning, never the answer.
+/// that cannot be written costs a warning, never the answer. Gives the conversation that it is in.
 pub(super) fn record(
     args: &AskArgs,
     settings: &Settings,
@@ -30,7 +30,7 @@ pub(super) fn record(
     earlier: Option<&str>,
     (response, result): (&Response, &Result<(), Failure>),
     output: &mut Output,
-) {
+) -> Option<String> {
     let cut_short = || {
         Error::new(ErrorKind::Cancelled, "the answer was cut short").with_partial(response.clone())
     };
@@ -46,7 +46,11 @@ pub(super) fn record(
     let turn = Turn { provider: &settings.config.provider, model: None, request, outcome };
     let mut journal = Journal::new(settings, args.no_log);
     journal.go_on_with(earlier.map(str::to_owned));
-    if let Err(error) = journal.record(&turn) {
-        logs::warn(&error, output);
+    match journal.record(&turn) {
+        Ok(recorded) => recorded.map(|recorded| recorded.conversation),
+        Err(error) => {
+            logs::warn(&error, output);
+            None
+        }
     }
 }

@@ -128,6 +128,7 @@ impl Call<'_> {
                     let message = format!("the answer took longer than {} s", limit.as_secs_f64());
                     Err(Error::new(ErrorKind::Timeout(TimeoutPhase::Total), message)
                         .with_provider(config.provider.clone())
+                        .with_hint("allow more time with --timeout, or less text with --max-tokens")
                         .into())
                 }),
             }
@@ -146,15 +147,26 @@ impl Call<'_> {
     ) -> Result<Exit, Failure> {
         let result = result.map_err(|failure| self.with_partial(failure));
         self.clock.complete(&mut self.response.timings);
+        let record = |output: &mut Output| {
+            let outcome = (&self.response, &result);
+            let built = self.clock.load_time().is_some();
+            built
+                .then(|| {
+                    log::record(args, self.settings, self.request, self.earlier, outcome, output)
+                })
+                .flatten()
+        };
+        // An answer does not wait for the log, unless it names the conversation that it is in.
+        let names = output.format() == Format::Json && result.is_ok();
+        let conversation = if names { record(output) } else { None };
+        let conversation = conversation.as_deref();
         let printed = match &result {
-            Ok(()) => render::whole(args, &self.response, self.settings, output),
+            Ok(()) => render::whole(args, &self.response, self.settings, conversation, output),
             // What arrived before the error or Ctrl-C stays on the screen; held-back text too.
             Err(_) => render::partial(args, &self.response, output),
         };
-        if self.clock.load_time().is_some() {
-            let outcome = (&self.response, &result);
-            let earlier = self.earlier;
-            log::record(args, self.settings, self.request, earlier, outcome, output);
+        if !names {
+            record(output);
         }
         result?;
         let exit = printed?;

@@ -73,7 +73,9 @@ impl Parts {
 fn read(path: &Path) -> Result<String, Failure> {
     let bytes = fs::read(path).map_err(|error| {
         let message = format!("cannot read {}", path.display());
-        Error::new(ErrorKind::InvalidRequest, message).with_source(error)
+        Error::new(ErrorKind::InvalidRequest, message)
+            .with_source(error)
+            .with_hint("-f takes a text file that you may read, or `-` for stdin")
     })?;
     utf8(bytes, &path.display().to_string())
 }

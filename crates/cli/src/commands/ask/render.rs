@@ -6,6 +6,7 @@ use textport::{Event, ProviderInfo, Response};
 use super::answer::{Answer, Clock};
 use super::extract;
 use crate::args::AskArgs;
+use crate::commands::talk::Talk;
 use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::format::Format;
@@ -18,6 +19,7 @@ pub(crate) struct Renderer<'a> {
     streams_text: bool,
     shows_reasoning: bool,
     in_reasoning: bool,
+    talk: Talk,
 }
 
 /// Whether text goes out as it comes, rather than all at the end.
@@ -30,7 +32,8 @@ impl<'a> Renderer<'a> {
     pub(crate) fn new(args: &AskArgs, output: &'a mut Output) -> Self {
         let streams_text = streams(args, output.format());
         let shows_reasoning = !args.hide_reasoning && !output.format().is_json();
-        Self { output, streams_text, shows_reasoning, in_reasoning: false }
+        let talk = Talk::new(output, false);
+        Self { output, streams_text, shows_reasoning, in_reasoning: false, talk }
     }
 
     /// The provider is ready.
@@ -61,11 +64,7 @@ impl<'a> Renderer<'a> {
                 self.in_reasoning = true;
                 self.output.dim(delta);
             }
-            Event::Queued { position, eta } => {
-                let place = position.map(|place| format!(", {place} ahead")).unwrap_or_default();
-                let eta = eta.map(|eta| format!(", about {:.0} s", eta.as_secs_f64()));
-                self.output.note(&format!("waiting in line{place}{}", eta.unwrap_or_default()));
-            }
+            Event::Queued { position, eta } => self.talk.queued(*position, *eta, self.output),
             Event::Started { provider, model } if self.output.verbose() > 0 => {
                 let model = model.as_ref().map(|model| format!(" with {model}"));
                 self.output.note(&format!("{provider} answers{}", model.unwrap_or_default()));
@@ -102,6 +101,7 @@ pub(crate) fn whole(
     args: &AskArgs,
     response: &Response,
     settings: &Settings,
+    conversation: Option<&str>,
     output: &mut Output,
 ) -> Result<Exit, Failure> {
     let code = args.extract.then(|| extract::code_block(&response.text)).flatten();
@@ -110,6 +110,7 @@ pub(crate) fn whole(
             let tokens = settings.config.generation.logprobs.map(|_| response.tokens.as_slice());
             let answer = Answer::new(response, &settings.config.provider)
                 .with_profile(settings.profile.as_deref())
+                .with_conversation(conversation)
                 .with_extracted(code)
                 .with_tokens(tokens);
             output.json(&answer)?;

@@ -33,8 +33,9 @@ enum Next {
 /// goes on; from a pipe the first failure ends it.
 pub(crate) fn run(args: &ChatArgs, global: &Global, output: &mut Output) -> Result<Exit, Failure> {
     if output.format().is_json() {
-        return Err(Failure::usage("chat speaks text")
-            .try_this("for programs: textport ask --continue --json \"…\""));
+        return Err(Failure::usage("chat prints text and no JSON").try_this(
+            "turn by turn: textport ask --json --cid ID \"…\"; ID is `conversation` in its answer",
+        ));
     }
     let mut session = Session::open(args, global, output)?;
     let mut input = Input::open(&session, output)?;

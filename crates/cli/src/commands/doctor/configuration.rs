@@ -1,12 +1,9 @@
 //! The configuration: where it comes from, whether it makes sense, and whether there is a token.
 
-use std::fs;
-use std::path::PathBuf;
-
 use textport::Error;
 
 use super::Finding;
-use crate::settings::{Dirs, Environment, Overrides, Settings};
+use crate::settings::{Dirs, Environment, Overrides, Settings, find_hub_token};
 
 /// The files that were found, lowest first.
 pub(super) fn files(overrides: &Overrides, environment: &Environment, dirs: &Dirs) -> Finding {
@@ -44,21 +41,9 @@ pub(super) fn wrong(name: &'static str, error: &Error) -> Finding {
 
 /// Whether there is a Hugging Face token, and where it comes from; never what it is.
 pub(super) fn token(environment: &Environment) -> Finding {
-    if environment.get("HF_TOKEN").is_some() {
-        return Finding::ok("hf token", "from the variable HF_TOKEN");
-    }
-    let home = environment.get("HF_HOME").map(PathBuf::from).or_else(|| {
-        let cache = environment.get("XDG_CACHE_HOME").map(PathBuf::from);
-        let cache = cache.or_else(|| environment.home().map(|home| home.join(".cache")));
-        cache.map(|cache| cache.join("huggingface"))
-    });
-    let named = environment.get("HF_TOKEN_PATH").map(PathBuf::from);
-    let file = named.or_else(|| home.map(|home| home.join("token")));
-    match file {
-        Some(file) if fs::metadata(&file).is_ok_and(|metadata| metadata.len() > 0) => {
-            Finding::ok("hf token", format!("from {}", file.display()))
-        }
-        _ => Finding::ok(
+    match find_hub_token(environment) {
+        Some((place, _)) => Finding::ok("hf token", format!("from {place}")),
+        None => Finding::ok(
             "hf token",
             "none; private Spaces and models need one (`hf auth login`, or HF_TOKEN)",
         ),

@@ -1,10 +1,12 @@
-//! The machine: memory, and how much of it there is to use.
+//! The machine: memory, how much of it there is to use, and which device computes.
 
 use std::fs;
 
 use indicatif::HumanBytes;
+use textport::local::choose_device;
 
 use super::Finding;
+use crate::settings::Settings;
 
 /// Less than this is tight even for the default model.
 const ENOUGH: u64 = 512 << 20;
@@ -20,6 +22,26 @@ pub(super) fn memory() -> Finding {
     } else {
         Finding::ok("memory", detail)
     }
+}
+
+/// Which device computes the model of the configured provider, and why none other; nothing where the
+/// provider answers elsewhere.
+pub(super) fn device(settings: &Settings) -> Option<Finding> {
+    let provider = settings.config.providers.get(&settings.config.provider)?;
+    let setting = provider.settings.get("device").and_then(|device| device.as_str());
+    let chosen = (provider.kind == "local").then(|| choose_device(setting.unwrap_or("auto")))?;
+    Some(match chosen {
+        Ok(chosen) => {
+            let about = chosen.about.map(|about| format!(": {about}"));
+            let why = chosen.why_no_gpu.map(|why| format!("; no CUDA device is used: {why}"));
+            let (about, why) = (about.unwrap_or_default(), why.unwrap_or_default());
+            Finding::ok("device", format!("{}{about}{why}", chosen.device))
+        }
+        Err(error) => {
+            let hint = error.hint().unwrap_or("use device = \"cpu\"").to_owned();
+            Finding::fail("device", error.to_string(), hint)
+        }
+    })
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

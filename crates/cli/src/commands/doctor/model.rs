@@ -3,7 +3,7 @@
 use indicatif::HumanBytes;
 use serde_json::Value;
 use textport::Error;
-use textport::local::{Catalogue, DEFAULT_MODEL, Located, ModelState, ModelStore};
+use textport::local::{Catalogue, DEFAULT_MODEL, Located, ModelState, model_store};
 
 use super::Finding;
 use crate::settings::Settings;
@@ -39,7 +39,7 @@ fn local_model(settings: &Settings) -> Option<&str> {
 
 fn locate(model: &str, settings: &Settings) -> Result<Located, Error> {
     let catalogue = Catalogue::with_entries(&settings.config.models)?;
-    ModelStore::new(&settings.config.cache_dir).locate(&catalogue, model)
+    model_store(&settings.config).locate(&catalogue, model)
 }
 
 fn is_here(state: ModelState) -> bool {
@@ -56,9 +56,11 @@ fn finding(name: &'static str, model: &str, settings: &Settings) -> Finding {
     };
     let state = located.state.as_str();
     if is_here(located.state) {
-        let size = std::fs::metadata(&located.path).map_or(0, |metadata| metadata.len());
         let path = located.path.display();
-        return Finding::ok(name, format!("{model}: {state}, {} in {path}", HumanBytes(size)));
+        // The length of a folder says nothing of what is in it.
+        let file = std::fs::metadata(&located.path).ok().filter(std::fs::Metadata::is_file);
+        let size = file.map(|file| format!(", {}", HumanBytes(file.len()))).unwrap_or_default();
+        return Finding::ok(name, format!("{model}: {state}{size} in {path}"));
     }
     let detail = format!("{model}: {state}");
     let hint = format!("textport models pull {model}");

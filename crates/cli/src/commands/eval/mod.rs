@@ -35,7 +35,11 @@ const NAMED: usize = 10;
 pub(crate) fn run(args: &EvalArgs, global: &Global, output: &mut Output) -> Result<Exit, Failure> {
     let EvalVerb::Run(args) = &args.verb;
     let format = output.format().no_lines("eval run")?;
-    let target = TargetArgs { provider: args.provider.clone(), model: None, timeout: args.timeout };
+    let target = TargetArgs {
+        provider: args.provider.clone(),
+        timeout: args.timeout,
+        ..TargetArgs::default()
+    };
     let settings = Settings::load(&Overrides::new(global)?.with_target(&target))?;
     let samples = samples(&args.samples)?;
     let request = EvaluationRequest { samples, batch_size: args.batch_size };

@@ -1,6 +1,6 @@
 //! `textport gradio call`: one call, its events as they come.
 
-use textport::zerogpu::{Call, CallOptions};
+use textport::zerogpu::CallOptions;
 
 use super::arguments;
 use super::show::Shown;
@@ -23,31 +23,22 @@ pub(super) fn run(args: &CallArgs, global: &Global, output: &mut Output) -> Resu
     let values = arguments::read(args)?;
     let reporter = Reporter::new(output);
     let context = settings.context(reporter.sink());
-    let mut running: Option<Call> = None;
     let mut shown = Shown::new(output);
-    let runtime = Runtime::new()?;
     let work = async {
         let client = place.connect(&context).await?;
         reporter.clear();
         let named = |error| place.named(error);
         let endpoint = client.endpoint(&args.endpoint).map_err(named)?;
-        let call = client.call(&endpoint, values, CallOptions::default()).await.map_err(named)?;
-        let call = running.insert(call);
+        let call = client.call(&endpoint, values, CallOptions::default()).await;
+        let mut call = call.map_err(named)?;
         while let Some(event) = call.next().await {
             let event = event.map_err(named)?;
-            shown.event(&event, &endpoint, call)?;
+            shown.event(&event, &endpoint, &call)?;
         }
-        running = None;
         shown.finish(client.base_url(), &endpoint.name)
     };
-    let result = runtime.run(within(&settings, "the call", work));
+    // After Ctrl-C or a timeout the call is dropped, which ends the job on the server.
+    let result = Runtime::new()?.run(within(&settings, "the call", work));
     reporter.clear();
-    // After Ctrl-C or a timeout the server is told before the process goes.
-    if let Some(call) = running {
-        let _ = runtime.run(async {
-            call.cancel().await;
-            Ok(())
-        });
-    }
     result.map(|()| Exit::Ok)
 }

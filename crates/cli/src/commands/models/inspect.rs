@@ -1,4 +1,4 @@
-//! `textport models inspect`: what a model file holds and what running it takes.
+//! `textport models inspect`: what a model holds and what running it takes.
 
 use std::fmt::Write as _;
 
@@ -7,12 +7,12 @@ use serde_json::{Value, json};
 use textport::local::{Inspection, Located, ModelState, inspect};
 use textport::{Error, ErrorKind};
 
-use super::table;
+use crate::commands::table;
 use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::output::Output;
 
-/// Describes a file that is on this machine.
+/// Describes a model that is on this machine.
 ///
 /// # Errors
 /// When it is not here, damaged, or no model.
@@ -20,7 +20,7 @@ pub(crate) fn run(located: &Located, output: &mut Output) -> Result<Exit, Failur
     let format = output.format().no_lines("models inspect")?;
     let here = match located.state {
         ModelState::NotFetched | ModelState::Partial => false,
-        _ => located.path.is_file(),
+        _ => located.path.exists(),
     };
     if !here {
         let name = located.name.as_deref().unwrap_or_default();
@@ -55,7 +55,7 @@ fn text(model: &Inspection) -> String {
     fact("file", Some(format!("{} ({})", model.path.display(), bytes(model.file_bytes))));
     fact("name", model.name.clone());
     fact("license", model.license.clone());
-    fact("format", Some(format!("GGUF {}", model.gguf_version)));
+    fact("format", Some(model.format.clone()));
     fact("architecture", Some(model.architecture.clone().unwrap_or_else(|| "unknown".into())));
     fact("cannot run", model.cannot_run.clone());
     fact("parameters", Some(millions(model.parameters)));
@@ -121,7 +121,7 @@ fn text(model: &Inspection) -> String {
 
 fn quantizations(model: &Inspection) -> String {
     let rows = model.quantizations.iter().map(|part| {
-        let kind = part.kind.to_owned();
+        let kind = part.kind.clone();
         [
             kind,
             part.tensors.to_string(),

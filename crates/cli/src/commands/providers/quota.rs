@@ -48,7 +48,10 @@ pub(super) fn run(settings: &Settings, output: &mut Output) -> Result<Exit, Fail
                 rows.push(Row::without(id, "none"));
                 continue;
             }
-            let spec = ProviderSpec { id: id.clone(), settings: provider.settings };
+            let mut spec = ProviderSpec { id: id.clone(), settings: provider.settings };
+            if let Some(endpoint) = &config.hub_endpoint {
+                spec.settings.entry("hub_endpoint").or_insert_with(|| json!(endpoint));
+            }
             let quota = zerogpu::quota(&spec, &context).await;
             let quota = quota.map_err(|error| error.with_provider(id.clone()))?;
             rows.push(match quota {
