@@ -15,6 +15,7 @@ pub(crate) fn arrange(
 ) -> Result<Checkpoint, LoadError> {
     let mut checkpoint = checkpoint;
     if !config.lora.is_empty() {
+        checkpoint.refuse_single("adapters")?;
         let adapters = config.lora.iter().map(|lora| Adapter::open(&lora.path, lora.scale));
         let adapters = adapters.collect::<Result<_, _>>()?;
         let base = Arc::clone(checkpoint.tensors());
@@ -25,6 +26,7 @@ pub(crate) fn arrange(
         checkpoint = checkpoint.with_dtype(dtype);
     }
     if let Some(scheme) = config.quant {
+        checkpoint.refuse_single("quantization")?;
         let base = Arc::clone(checkpoint.tensors());
         let quantized = Quantized::new(base, scheme, checkpoint.parameters().layers)?;
         checkpoint = checkpoint.with_tensors(Arc::new(quantized));

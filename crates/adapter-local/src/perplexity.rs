@@ -187,12 +187,16 @@ mod tests {
         let checkpoint = Checkpoint::open(&path).unwrap();
         let prompter = checkpoint.prompter().unwrap();
         let ids = prompter.plain_ids(&text()).unwrap();
+        assert_ne!(
+            Some(ids[0]),
+            prompter.tokenizer().vocabulary().bos(),
+            "windows are as they are"
+        );
         let mut decoder = decoder::load(&checkpoint, &LoadOptions::default()).unwrap();
         let mut sum = 0.0;
         for start in [0, 100] {
             let sequence = decoder.open().unwrap();
-            let mut window = ids[start..start + 100].to_vec();
-            window[0] = ids[0];
+            let window = &ids[start..start + 100];
             for at in 0..99 {
                 let tokens = &window[at..=at];
                 decoder.forward(&[Part { sequence, tokens, wanted: Wanted::Last }]).unwrap();

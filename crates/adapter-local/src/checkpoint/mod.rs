@@ -108,6 +108,15 @@ impl Checkpoint {
         Self { tensors, ..self }
     }
 
+    /// Refuses what is done to weights by the names that only our own decoders' models have.
+    pub(crate) fn refuse_single(&self, what: &str) -> Result<(), LoadError> {
+        if !self.family.single {
+            return Ok(());
+        }
+        let what = format!("{what} of a model of the architecture {}", self.family.name);
+        Err(LoadError::new(&self.path, LoadCause::Unsupported(what)))
+    }
+
     /// What errors name.
     pub(crate) fn path(&self) -> &Path {
         &self.path

@@ -15,12 +15,14 @@ mod source;
 use std::fmt;
 
 use candle_core::{DType, Device, Result, Tensor};
+use rayon::{ThreadPool, ThreadPoolBuilder};
 
 use super::candle::{failed, in_one_line};
 use super::pages::PAGE;
 use super::plan::{Bounds, ranges};
 use super::{Decoder, Engine, Facts, LoadOptions, Part, SequenceId, Wanted};
 use crate::checkpoint::Checkpoint;
+use crate::cpu::default_threads;
 use crate::error::{DecodeError, LoadCause, LoadError};
 
 use models::Model;
@@ -33,6 +35,8 @@ const ONLY: SequenceId = SequenceId(0);
 pub(super) struct Single {
     model: Box<dyn Model>,
     device: Device,
+    /// The threads that the processor computes with.
+    pool: Option<ThreadPool>,
     bounds: Bounds,
     /// The tokens of the sequence, where one is open.
     open: Option<Vec<u32>>,
@@ -78,8 +82,17 @@ impl Single {
             taken.failure().unwrap_or_else(unknown)
         })?;
         taken.finish(checkpoint)?;
+        let pool = device.is_cpu().then(|| pool(checkpoint, options)).transpose()?;
         let (seen, logits) = (Vec::new(), Vec::new());
-        Ok(Self { model, device, bounds, open: None, seen, logits })
+        Ok(Self { model, device, pool, bounds, open: None, seen, logits })
+    }
+
+    /// [`Single::show`] on the threads that were asked for.
+    fn show_on_pool(&mut self, tokens: &[u32], wanted: Wanted, first: usize) -> Result<()> {
+        let Some(pool) = self.pool.take() else { return self.show(tokens, wanted, first) };
+        let shown = pool.install(|| self.show(tokens, wanted, first));
+        self.pool = Some(pool);
+        shown
     }
 
     /// Shows the model what it has not seen of `tokens`; keeps logits from row `first` on, or only
@@ -114,6 +127,17 @@ impl Single {
         }
         Ok(())
     }
+}
+
+fn pool(
+    checkpoint: &Checkpoint,
+    options: &LoadOptions,
+) -> std::result::Result<ThreadPool, LoadError> {
+    let threads = options.threads.filter(|threads| *threads > 0).unwrap_or_else(default_threads);
+    let pool = ThreadPoolBuilder::new().num_threads(threads);
+    pool.thread_name(|index| format!("textport-local-{index}"))
+        .build()
+        .map_err(|error| LoadError::new(checkpoint.path(), LoadCause::Threads(error.to_string())))
 }
 
 /// The logits of one token, whatever dimensions of one are around them.
@@ -188,7 +212,7 @@ impl Decoder for Single {
         self.bounds.check_tokens(tokens.len(), part.tokens)?;
         let (mut all, first) = (tokens, self.len(ONLY));
         all.extend(part.tokens);
-        if let Err(error) = self.show(&all, part.wanted, first) {
+        if let Err(error) = self.show_on_pool(&all, part.wanted, first) {
             // What the model holds now is unknown.
             self.seen.clear();
             self.model.clear();

@@ -1,5 +1,7 @@
 //! Architectures that candle's own models compute, against transformers and against the seam.
 
+use domain::{GenerationOptions, ProviderId, Request};
+use ports::{BuildContext, ProviderSpec, TextGenerator};
 use serde_json::json;
 
 use super::checkpoints::Reference;
@@ -7,6 +9,7 @@ use super::{Decoder, One, Part, SequenceId, Wanted, argmax, open};
 use crate::decoder::{LoadOptions, check, load};
 use crate::error::{DecodeError, LoadCause};
 use crate::test_folder::{Copy, fixture};
+use crate::{Catalogue, LocalFactory, LocalGenerator, ModelStore};
 
 const FOLDERS: [&str; 5] = ["gemma3", "gemma3-one", "glm4", "phi3", "phi3-half"];
 
@@ -175,4 +178,52 @@ fn a_window_that_is_not_computed_limits_the_context() {
     copy.set("config.json", "sliding_window", json!(100));
     let decoder = load(&open(copy.path()), &LoadOptions::default()).unwrap();
     assert_eq!(decoder.context_length(), 100);
+}
+
+#[test]
+fn what_needs_our_own_names_of_weights_is_refused() {
+    let model = open(&fixture("phi3"));
+    let error = model.refuse_single("quantization").unwrap_err().to_string();
+    let words = "asks for quantization of a model of the architecture phi3, which is not supported";
+    assert!(error.ends_with(words), "{error}");
+    assert!(open(&fixture("llama")).refuse_single("quantization").is_ok());
+}
+
+/// A provider with a model that has the texts of another.
+async fn provider(copy: &Copy) -> LocalGenerator {
+    for text in ["tokenizer.json", "tokenizer_config.json", "chat_template.jinja"] {
+        std::fs::copy(fixture("llama").join(text), copy.file(text)).unwrap();
+    }
+    let catalogue = Catalogue::with_entries(&Default::default()).unwrap();
+    let factory = LocalFactory::new(catalogue, ModelStore::new(copy.path()));
+    let settings = json!({ "model": copy.path(), "device": "cpu", "max_batch": 8 });
+    let settings = settings.as_object().cloned().unwrap();
+    let spec = ProviderSpec { id: ProviderId::new("local").unwrap(), settings };
+    factory.open(spec, &BuildContext::default()).await.unwrap()
+}
+
+#[tokio::test]
+async fn requests_that_come_together_are_answered_one_after_the_other() {
+    let copy = Copy::of("glm4");
+    let provider = provider(&copy).await;
+    assert_eq!(provider.capabilities().concurrency, Some(1));
+    let request = |index: usize| {
+        let options = GenerationOptions {
+            temperature: Some(0.0),
+            max_tokens: Some(12),
+            ..GenerationOptions::default()
+        };
+        Request::user(["A port", "A port is", "A promise", "42"][index]).with_options(options)
+    };
+    let mut alone = Vec::new();
+    for index in 0..4 {
+        alone.push(provider.generate(request(index)).await.unwrap().text);
+    }
+    assert!(alone.iter().all(|text| !text.is_empty()));
+    assert_ne!(alone[0], alone[2]);
+    for _ in 0..2 {
+        let together = provider.generate_batch((0..4).map(request).collect()).await;
+        let together: Vec<_> = together.into_iter().map(|answer| answer.unwrap().text).collect();
+        assert_eq!(together, alone);
+    }
 }
