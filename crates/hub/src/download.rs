@@ -1,6 +1,7 @@
 //! Downloading one file: try, go on where it broke off, check, put in place.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use reqwest::header::{CONTENT_LENGTH, CONTENT_RANGE, ETAG};
@@ -8,7 +9,7 @@ use reqwest::{Response, Url};
 use tokio::time::{Instant, timeout_at};
 
 use crate::client::{Answer, Resume, header};
-use crate::partial::{Origin, Partial};
+use crate::partial::{Guard, Origin, Partial};
 use crate::{Client, Error};
 
 /// Bytes gathered before they are written.
@@ -88,9 +89,20 @@ impl Client {
         wanted: &Download,
         progress: impl Fn(u64, Option<u64>) + Send + Sync,
     ) -> Result<(), Error> {
+        self.download_under(Arc::new(()), wanted, progress).await
+    }
+
+    /// The same; `guard` is dropped when neither the future nor work on the disk that it began is
+    /// left. A lock that the future alone holds would let the next one in too early.
+    pub(crate) async fn download_under(
+        &self,
+        guard: Guard,
+        wanted: &Download,
+        progress: impl Fn(u64, Option<u64>) + Send + Sync,
+    ) -> Result<(), Error> {
         let url = self.resolve(&wanted.repo, &wanted.revision, &wanted.file)?;
-        let mut partial =
-            Partial::open(&wanted.to, wanted.part.as_deref(), &wanted.identity()).await?;
+        let (part, what) = (wanted.part.as_deref(), wanted.identity());
+        let mut partial = Partial::open(&wanted.to, part, &what, guard).await?;
         let inherited = partial.bytes() > 0;
         match self.complete(&url, wanted, &mut partial, &progress).await {
             // Only what an earlier process left can be at fault here: once more, all of it.

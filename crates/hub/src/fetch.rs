@@ -1,12 +1,14 @@
 //! Bringing files of a commit into the cache, several at a time.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::{fs, process};
 
 use futures_util::{StreamExt, TryStreamExt, stream};
 
 use crate::cache::{HubCache, Lock, is_file};
+use crate::partial::Guard;
 use crate::repo::{RepoFile, RepoId, is_commit, is_safe_path};
 use crate::{Client, Download, Error};
 
@@ -182,7 +184,9 @@ impl Client {
             download.git_sha1 = Some(file.git_sha1.clone());
         }
         download.part = Some(part);
-        self.download(&download, |done, _| report(done)).await?;
+        let lock = Arc::new(lock);
+        let guard = Arc::clone(&lock) as Guard;
+        self.download_under(guard, &download, |done, _| report(done)).await?;
         cache.show(repo, commit, file, true)
     }
 }

@@ -1,5 +1,6 @@
 //! The part of a file that has arrived, and what tells whether it may be continued.
 
+use std::any::Any;
 use std::fs::{self, File};
 use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
@@ -29,7 +30,12 @@ pub(crate) struct Partial {
     open: Arc<Mutex<Open>>,
     bytes: u64,
     origin: Option<Origin>,
+    guard: Guard,
 }
+
+/// Something that is let go only when no work on the disk is under way any more, dropped futures
+/// included: a lock, as a rule.
+pub(crate) type Guard = Arc<dyn Any + Send + Sync>;
 
 #[derive(Debug, Clone)]
 struct Paths {
@@ -47,7 +53,12 @@ struct Open {
 impl Partial {
     /// Opens what an earlier try left of `what`, or begins. It is gathered in `part`, or else beside
     /// the file that it becomes.
-    pub(crate) async fn open(whole: &Path, part: Option<&Path>, what: &str) -> Result<Self, Error> {
+    pub(crate) async fn open(
+        whole: &Path,
+        part: Option<&Path>,
+        what: &str,
+        guard: Guard,
+    ) -> Result<Self, Error> {
         let with = |path: &Path, suffix: &str| {
             let mut name = path.as_os_str().to_owned();
             name.push(suffix);
@@ -58,8 +69,8 @@ impl Partial {
         let paths = Paths { whole: whole.to_owned(), part, origin };
         let what = what.to_owned();
         let opened = paths.clone();
-        let (open, bytes, origin) = blocking(&paths, move || opened.open(&what)).await?;
-        Ok(Self { paths, open: Arc::new(Mutex::new(open)), bytes, origin })
+        let (open, bytes, origin) = blocking(&paths, &guard, move || opened.open(&what)).await?;
+        Ok(Self { paths, open: Arc::new(Mutex::new(open)), bytes, origin, guard })
     }
 
     /// How much has arrived.
@@ -76,7 +87,7 @@ impl Partial {
     pub(crate) async fn restart(&mut self, origin: Option<Origin>) -> Result<(), Error> {
         let (paths, open, new) = (self.paths.clone(), Arc::clone(&self.open), origin.clone());
         self.origin = None;
-        blocking(&self.paths, move || {
+        blocking(&self.paths, &self.guard, move || {
             let mut open = open.lock().unwrap_or_else(PoisonError::into_inner);
             // The description goes first and comes back after the old content is gone.
             remove(&paths.origin)?;
@@ -98,7 +109,7 @@ impl Partial {
     pub(crate) async fn append(&mut self, piece: Vec<u8>) -> Result<(), Error> {
         let open = Arc::clone(&self.open);
         let length = piece.len() as u64;
-        blocking(&self.paths, move || {
+        blocking(&self.paths, &self.guard, move || {
             let mut open = open.lock().unwrap_or_else(PoisonError::into_inner);
             open.file.write_all(&piece)?;
             open.hasher.update(&piece);
@@ -119,7 +130,7 @@ impl Partial {
     /// computed while the content streams in.
     pub(crate) async fn git_sha1(&self) -> Result<String, Error> {
         let (part, bytes) = (self.paths.part.clone(), self.bytes);
-        blocking(&self.paths, move || {
+        blocking(&self.paths, &self.guard, move || {
             let mut hasher = Sha1::new_with_prefix(format!("blob {bytes}\0"));
             read_all(&mut File::open(part)?, |piece| hasher.update(piece))?;
             Ok(hex(&hasher.finalize()))
@@ -129,8 +140,8 @@ impl Partial {
 
     /// Gives the file its name: it is whole.
     pub(crate) async fn finish(self) -> Result<(), Error> {
-        let (paths, open) = (self.paths.clone(), self.open);
-        blocking(&self.paths, move || {
+        let (paths, open) = (self.paths.clone(), Arc::clone(&self.open));
+        blocking(&self.paths, &self.guard, move || {
             open.lock().unwrap_or_else(PoisonError::into_inner).file.sync_all()?;
             fs::rename(&paths.part, &paths.whole)?;
             remove(&paths.origin)?;
@@ -142,8 +153,10 @@ impl Partial {
     /// Deletes what has arrived.
     pub(crate) async fn discard(self) -> Result<(), Error> {
         let paths = self.paths.clone();
-        blocking(&self.paths, move || remove(&paths.origin).and_then(|()| remove(&paths.part)))
-            .await
+        blocking(&self.paths, &self.guard, move || {
+            remove(&paths.origin).and_then(|()| remove(&paths.part))
+        })
+        .await
     }
 }
 
@@ -187,9 +200,17 @@ fn hex(bytes: &[u8]) -> String {
 
 async fn blocking<T: Send + 'static>(
     paths: &Paths,
+    guard: &Guard,
     work: impl FnOnce() -> io::Result<T> + Send + 'static,
 ) -> Result<T, Error> {
-    match tokio::task::spawn_blocking(work).await {
+    // Work that has begun goes on when its future is dropped: it keeps the guard until it is over.
+    let guard = Arc::clone(guard);
+    let guarded = move || {
+        let result = work();
+        drop(guard);
+        result
+    };
+    match tokio::task::spawn_blocking(guarded).await {
         Ok(result) => result.map_err(|error| Error::io(&paths.part, error)),
         Err(_) => Err(Error::Cancelled),
     }

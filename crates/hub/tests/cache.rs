@@ -95,6 +95,17 @@ async fn a_cut_download_goes_on_in_the_next_client() {
 }
 
 #[tokio::test]
+async fn whenever_one_is_dropped_the_next_one_succeeds_at_once() {
+    for delay in 0..24 {
+        let world = World::new();
+        let dropped = tokio::time::timeout(Duration::from_millis(delay), world.fetch());
+        let _ = dropped.await;
+        let (_, path) = world.fetch().await;
+        world.assert_whole(&path);
+    }
+}
+
+#[tokio::test]
 async fn a_store_that_knows_no_ranges_is_asked_for_all() {
     let world = World::new();
     world.hub.disturb("Signature", 1, Disturbance::Break(2_000_000, End::Closed));
