@@ -28,7 +28,7 @@ pub(crate) enum ModelsVerb {
     List,
     /// Fetch a model of the catalogue or of the Hub, or bring it up to date
     Pull {
-        /// Its name, or hf:OWNER/REPO[@REV][/FILE]
+        /// Its name, or `hf:OWNER/REPO[@REV][/FILE]`
         name: String,
     },
     /// Show what a model file holds and what running it needs

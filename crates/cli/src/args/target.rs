@@ -11,7 +11,7 @@ pub(crate) struct TargetArgs {
     #[arg(short, long, value_name = "NAME")]
     pub(crate) provider: Option<String>,
     /// Use this model: the provider's `model` setting, e.g. a name of the catalogue, a path, or
-    /// hf:OWNER/REPO[@REV][/FILE]
+    /// `hf:OWNER/REPO[@REV][/FILE]`
     #[arg(short, long, value_name = "MODEL")]
     pub(crate) model: Option<String>,
     /// Compute a local model here: auto, cpu, cuda or cuda:N
