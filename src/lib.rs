@@ -19,7 +19,7 @@
 //!
 //! | feature | default | adds |
 //! |---|---|---|
-//! | `local` | yes | the provider kind `local`: GGUF models on this machine |
+//! | `local` | yes | the provider kind `local`: models on this machine |
 //! | `zerogpu` | yes | the provider kind `zerogpu`: Hugging Face Spaces and other Gradio apps |
 //! | `cuda` | no | NVIDIA GPUs for `local`; the build needs `scripts/setup-cuda-toolkit.sh`, the binary starts without a GPU |
 

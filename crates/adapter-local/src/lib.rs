@@ -1,4 +1,6 @@
-//! Text generation on this machine: GGUF models of the llama, qwen2 and qwen3 architectures.
+//! Text generation on this machine: models of the llama, qwen2, qwen3 and mistral architectures from
+//! GGUF files (but mistral) and folders of safetensors; gemma3, glm4 and phi3 folders one request at
+//! a time.
 //!
 //! ```no_run
 //! # use std::path::Path;
@@ -40,7 +42,7 @@
 //! other. Dropping a stream is noticed before the next step, which is at most 256 tokens of
 //! prompts. The thread ends when the generator and its streams are dropped.
 //!
-//! Which requests run beside each other changes the tokens of none.
+//! On the processor, which requests run beside each other changes the tokens of none.
 //!
 //! # Memory
 //!
