@@ -1,0 +1,184 @@
+//! Attention and the small vector functions, against f64.
+
+#![expect(clippy::unwrap_used, reason = "a test says what went wrong by failing")]
+
+use textport_kernels::{
+    CacheNumber, F16, F32, Heads, Isa, Past, Pool, Queries, SPAN, Span, attend, exp_sum, rms_norm,
+    rms_norm_in_place, store, swiglu,
+};
+
+fn noise(seed: u32, len: usize) -> Vec<f32> {
+    let mut state = seed.wrapping_mul(2_654_435_761).wrapping_add(1);
+    let mut next = || {
+        state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+        (state >> 8) as f32 / 8_388_608.0 - 1.0
+    };
+    (0..len).map(|_| next()).collect()
+}
+
+fn close(found: f32, wanted: f64, size: f64) -> bool {
+    (f64::from(found) - wanted).abs() <= 1e-5 * size + 1e-6
+}
+
+/// Two sequences; tokens name theirs and their position.
+struct Sequences<T> {
+    heads: Heads,
+    tokens: Vec<(usize, usize)>,
+    /// Per sequence and head the keys and the values of all positions.
+    keys: Vec<Vec<Vec<T>>>,
+    values: Vec<Vec<Vec<T>>>,
+}
+
+impl<T: CacheNumber> Past<T> for Sequences<T> {
+    fn position(&self, token: usize) -> usize {
+        self.tokens[token].1
+    }
+
+    fn span(&self, token: usize, kv_head: usize, start: usize, count: usize) -> Span<'_, T> {
+        assert!(start.is_multiple_of(SPAN) && count <= SPAN);
+        let range = start * self.heads.size..(start + count) * self.heads.size;
+        let sequence = self.tokens[token].0;
+        Span {
+            keys: &self.keys[sequence][kv_head][range.clone()],
+            values: &self.values[sequence][kv_head][range],
+        }
+    }
+}
+
+const LENGTH: usize = 150;
+
+/// Numbers that both precisions hold exactly.
+fn exact(seed: u32, len: usize) -> Vec<f32> {
+    noise(seed, len).into_iter().map(|x| (x * 64.0).round() / 64.0).collect()
+}
+
+fn sequences<T: CacheNumber>(heads: Heads, tokens: Vec<(usize, usize)>) -> Sequences<T> {
+    let made = |seed: usize| -> Vec<Vec<Vec<T>>> {
+        let head = |s: usize, h: usize| {
+            let numbers = exact((seed + 10 * s + h) as u32, LENGTH * heads.size);
+            numbers.into_iter().map(T::from).collect()
+        };
+        (0..2).map(|s| (0..heads.keys).map(|h| head(s, h)).collect()).collect()
+    };
+    Sequences { heads, tokens, keys: made(1), values: made(501) }
+}
+
+fn wanted(
+    heads: Heads,
+    query: &[f32],
+    (sequence, position): (usize, usize),
+    head: usize,
+) -> Vec<f64> {
+    let kv_head = head / (heads.queries / heads.keys);
+    let keys = exact((1 + 10 * sequence + kv_head) as u32, LENGTH * heads.size);
+    let values = exact((501 + 10 * sequence + kv_head) as u32, LENGTH * heads.size);
+    let weights: Vec<f64> = keys
+        .chunks(heads.size)
+        .take(position + 1)
+        .map(|key| {
+            key.iter().zip(query).map(|(k, q)| f64::from(*k) * f64::from(*q)).sum::<f64>().exp()
+        })
+        .collect();
+    let total: f64 = weights.iter().sum();
+    (0..heads.size)
+        .map(|c| {
+            let terms = weights.iter().zip(values.chunks(heads.size));
+            terms.map(|(w, row)| w * f64::from(row[c])).sum::<f64>() / total
+        })
+        .collect()
+}
+
+fn check<T: CacheNumber>(heads: Heads, threads: usize) {
+    // A piece of a prompt, single tokens of both sequences, another piece.
+    let first = (3..3 + heads.tokens_together().min(7)).map(|position| (0, position));
+    let mut tokens: Vec<_> = first.collect();
+    let mut runs = Vec::from([(0..tokens.len())]);
+    for token in [(1, 0), (0, 63), (1, 64), (0, 149)] {
+        runs.push(tokens.len()..tokens.len() + 1);
+        tokens.push(token);
+    }
+    let (width, extra) = (heads.queries * heads.size, 5);
+    let queries = noise(77, tokens.len() * (width + extra));
+    let past = sequences::<T>(heads, tokens.clone());
+    let pool = Pool::new(threads, "test").unwrap();
+    for isa in Isa::available() {
+        let mut out = vec![f32::NAN; tokens.len() * width];
+        let rows = Queries { rows: &queries, stride: width + extra };
+        attend(&pool, isa, heads, rows, &runs, &past, &mut out);
+        for (t, token) in tokens.iter().enumerate() {
+            for head in 0..heads.queries {
+                let query = &queries[t * (width + extra) + head * heads.size..][..heads.size];
+                let found = &out[t * width + head * heads.size..][..heads.size];
+                for (found, wanted) in found.iter().zip(wanted(heads, query, *token, head)) {
+                    assert!(
+                        close(*found, wanted, 1.0),
+                        "{isa}, token {t}: {found} is not {wanted}"
+                    );
+                }
+            }
+            // The same bits, whatever is computed beside it.
+            let alone = sequences::<T>(heads, vec![*token]);
+            let mut one = vec![f32::NAN; width];
+            let rows = Queries { rows: &queries[t * (width + extra)..][..width], stride: width };
+            attend(&pool, isa, heads, rows, std::slice::from_ref(&(0..1)), &alone, &mut one);
+            let bits = |row: &[f32]| row.iter().map(|x| x.to_bits()).collect::<Vec<_>>();
+            assert_eq!(bits(&one), bits(&out[t * width..][..width]), "{isa}, token {t}");
+        }
+    }
+}
+
+#[test]
+fn heads_of_every_shape_attend_rightly() {
+    for (queries, keys, size) in [(9, 3, 64), (4, 2, 8), (2, 2, 128), (20, 1, 16), (6, 2, 40)] {
+        let heads = Heads { queries, keys, size };
+        check::<F16>(heads, 1);
+        check::<F32>(heads, 3);
+    }
+}
+
+#[test]
+fn stored_numbers_are_the_nearest() {
+    let mut row = noise(3, 77);
+    row.extend([1e9, -1e9, 0.0, 1e-9, 65_519.0, 65_520.0, f32::INFINITY]);
+    for isa in Isa::available() {
+        let mut found = vec![F16::default(); row.len()];
+        store(isa, &row, &mut found);
+        let wanted: Vec<F16> = row.iter().copied().map(F16::from).collect();
+        assert_eq!(format!("{found:?}"), format!("{wanted:?}"), "{isa}");
+    }
+}
+
+#[test]
+fn norms_gates_and_powers_are_right() {
+    for isa in Isa::available() {
+        let (row, weight) = (noise(1, 100), noise(2, 100));
+        let (mut out, mut in_place) = (vec![0.0; 100], row.clone());
+        rms_norm(isa, &row, &weight, 1e-5, &mut out);
+        rms_norm_in_place(isa, &mut in_place, &weight, 1e-5);
+        assert_eq!(out, in_place, "{isa}");
+        let mean = row.iter().map(|x| f64::from(*x).powi(2)).sum::<f64>() / 100.0;
+        for ((x, w), found) in row.iter().zip(&weight).zip(&out) {
+            let wanted = f64::from(*x) / (mean + 1e-5).sqrt() * f64::from(*w);
+            assert!(close(*found, wanted, 1.0), "{isa}");
+        }
+        swiglu(isa, &row, &weight, &mut out);
+        for ((gate, up), found) in row.iter().zip(&weight).zip(&out) {
+            let gate = f64::from(*gate);
+            assert!(close(*found, gate / (1.0 + (-gate).exp()) * f64::from(*up), 1.0), "{isa}");
+        }
+        let mut powers = row.clone();
+        let total = exp_sum(isa, &mut powers, 0.5);
+        let wanted: f64 = row.iter().map(|x| (f64::from(*x) - 0.5).exp()).sum();
+        assert!(close(total, wanted, wanted), "{isa}: {total} is not {wanted}");
+        let mut spread: Vec<f32> = (-900..900).map(|i| i as f32 * 0.09).collect();
+        let before = spread.clone();
+        exp_sum(isa, &mut spread, 0.0);
+        for (x, found) in before.iter().zip(&spread) {
+            let wanted = f64::from(*x).exp();
+            assert!(
+                (f64::from(*found) - wanted).abs() <= 3e-7 * wanted,
+                "{isa}: e^{x} is not {found}"
+            );
+        }
+    }
+}
