@@ -1,44 +1,45 @@
-//! Attention of one head of one token over everything before it.
+//! What the tokens of a step look at: the pages of their sequences.
 
-use super::kv_cache::{CacheNumber, Pool};
-use super::pages::{PAGE, PageTable};
-use crate::cpu::Isa;
-use crate::kernels;
+use std::ops::Range;
 
-/// Keys looked at together. Steps begin at multiples of it whatever the call, so that the sums of
-/// a token do not depend on what it is computed beside.
-const STEP: usize = 64;
-const _: () = assert!(PAGE.is_multiple_of(STEP));
+use kernels::{CacheNumber, Heads, SPAN, Span};
 
-/// What one head of one token looks at.
+use super::kv_cache::Pool;
+use super::pages::PAGE;
+use super::step::Row;
+
+// Spans begin at multiples of it whatever the call, and none crosses a page.
+const _: () = assert!(PAGE.is_multiple_of(SPAN));
+
+/// One layer's keys and values of all rows of a step.
 #[derive(Debug)]
 pub(super) struct Past<'a, T> {
     pub(super) pool: &'a Pool<T>,
-    pub(super) table: &'a PageTable,
+    pub(super) rows: &'a [Row<'a>],
     pub(super) layer: usize,
-    pub(super) kv_head: usize,
-    /// The token's own position is the last.
-    pub(super) positions: usize,
 }
 
-/// Writes to `out` the values of `past`, weighted by how well their keys match `query` (already
-/// scaled). Softmax over steps with a running maximum.
-pub(super) fn attend<T: CacheNumber>(isa: Isa, past: &Past<'_, T>, query: &[f32], out: &mut [f32]) {
-    let mut most = f32::NEG_INFINITY;
-    let mut total = 0.0;
-    out.fill(0.0);
-    for start in (0..past.positions).step_by(STEP) {
-        let count = STEP.min(past.positions - start);
-        let span = past.pool.span(past.table, [past.layer, past.kv_head], start, count);
-        let mut scores = [0.0; STEP];
-        let scores = &mut scores[..count];
-        kernels::scores(isa, query, span.keys, scores);
-        let higher = scores.iter().fold(most, |most, score| most.max(*score));
-        let keep = if total > 0.0 { kernels::exp(most - higher) } else { 0.0 };
-        total = total * keep + kernels::exp_sum(isa, scores, higher);
-        kernels::blend(isa, out, keep, scores, span.values);
-        most = higher;
+impl<T: CacheNumber> kernels::Past<T> for Past<'_, T> {
+    fn position(&self, token: usize) -> usize {
+        self.rows[token].position
     }
-    let share = 1.0 / total;
-    out.iter_mut().for_each(|x| *x *= share);
+
+    fn span(&self, token: usize, kv_head: usize, start: usize, count: usize) -> Span<'_, T> {
+        self.pool.span(self.rows[token].table, [self.layer, kv_head], start, count)
+    }
+}
+
+/// Rows of a sequence that follow each other, as many together as attention likes.
+pub(super) fn runs(rows: &[Row<'_>], heads: Heads) -> Vec<Range<usize>> {
+    let most = heads.tokens_together();
+    let mut runs: Vec<Range<usize>> = Vec::with_capacity(rows.len());
+    for (index, row) in rows.iter().enumerate() {
+        match runs.last_mut() {
+            Some(run) if run.len() < most && std::ptr::eq(rows[run.start].table, row.table) => {
+                run.end = index + 1;
+            }
+            _ => runs.push(index..index + 1),
+        }
+    }
+    runs
 }

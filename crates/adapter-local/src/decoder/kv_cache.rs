@@ -1,9 +1,10 @@
 //! Keys and values of all sequences in this machine's memory: pages that never move, shared where
 //! sequences begin alike.
 
+use kernels::{CacheNumber, F16, F32, Isa, Span};
+
 use super::pages::{PAGE, PageTable, Pages};
 use crate::error::DecodeError;
-use crate::kernels::{F16, F32, Float};
 
 /// Empty pages that are kept for the next sequence; more go back to the system.
 const SPARE: usize = 4;
@@ -17,11 +18,6 @@ pub(crate) enum KvPrecision {
     /// As they were computed.
     F32,
 }
-
-/// A number of the cache.
-pub(super) trait CacheNumber: Float + Default + std::fmt::Debug + From<f32> {}
-impl CacheNumber for F16 {}
-impl CacheNumber for F32 {}
 
 /// What a page must hold.
 #[derive(Debug, Clone, Copy)]
@@ -74,6 +70,7 @@ impl<T: CacheNumber> Pool<T> {
     /// [`Pool::reach`] made room.
     pub(super) fn put(
         &mut self,
+        isa: Isa,
         table: &PageTable,
         layer: usize,
         position: usize,
@@ -85,10 +82,14 @@ impl<T: CacheNumber> Pool<T> {
         debug_assert_eq!(page.users, 1, "a shared page is written to");
         for (numbers, row) in [(&mut page.keys, key), (&mut page.values, value)] {
             let heads = numbers[layer..].chunks_exact_mut(shape.head());
+            // What is too large for a half is kept as the largest one; what is infinite is nonsense,
+            // and must not become a number.
+            let nonsense = row.iter().any(|x| x.is_infinite());
             for (head, row) in heads.zip(row.chunks_exact(shape.head_size)) {
                 let slots = &mut head[slot * shape.head_size..][..shape.head_size];
-                for (slot, x) in slots.iter_mut().zip(row) {
-                    *slot = T::from(*x);
+                kernels::store(isa, row, slots);
+                if nonsense {
+                    slots.fill(T::from(f32::NAN));
                 }
             }
         }
@@ -162,13 +163,6 @@ impl<T: CacheNumber> Pages for Pool<T> {
         to.values.copy_from_slice(&from.values);
         Ok(())
     }
-}
-
-/// Keys and values of one head over neighbouring positions.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Span<'a, T> {
-    pub(super) keys: &'a [T],
-    pub(super) values: &'a [T],
 }
 
 /// Bytes per position of a cache for `layers` layers whose keys are `kv_width` wide.

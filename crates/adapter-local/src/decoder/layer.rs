@@ -1,27 +1,23 @@
 //! The weights of one layer, and products of several matrices with the same input.
 
-use rayon::prelude::*;
+use kernels::{Isa, Pool};
 
 use crate::checkpoint::{Family, Parameters};
-use crate::cpu::Isa;
 use crate::error::LoadError;
-use crate::weights::{Activations, Matrix, Needs, Product, Weights};
-
-/// Products smaller than this are not worth waking a thread for.
-const SMALLEST_TASK: usize = 1 << 15;
+use crate::weights::{Activations, Needs, Prepared, Weights};
 
 /// Matrices that read the same input; their outputs lie one after the other.
 #[derive(Debug)]
 pub(super) struct Projection {
-    parts: Vec<Matrix>,
+    parts: Vec<Prepared>,
     columns: usize,
     rows: usize,
     bias: Option<Vec<f32>>,
 }
 
 impl Projection {
-    pub(super) fn new(parts: Vec<Matrix>, columns: usize) -> Self {
-        let rows = parts.iter().map(Matrix::rows).sum();
+    pub(super) fn new(parts: Vec<Prepared>, columns: usize) -> Self {
+        let rows = parts.iter().map(Prepared::rows).sum();
         Self { parts, columns, rows, bias: None }
     }
 
@@ -42,77 +38,15 @@ impl Projection {
         self.rows
     }
 
-    /// `out[token][row]`: every row times each of the first `tokens` rows of `activations`. One
-    /// token is shared out by rows, several by tokens. Runs on the pool it is called from.
-    pub(super) fn apply(
-        &self,
-        isa: Isa,
-        activations: &Activations,
-        tokens: usize,
-        out: &mut [f32],
-    ) {
-        let out = &mut out[..tokens * self.rows];
-        let threads = rayon::current_num_threads();
-        if tokens == 1 {
-            let least = SMALLEST_TASK.div_ceil(self.columns.max(1));
-            // Four shares per thread level out what one thread loses to others; shares are
-            // whole tiles.
-            let share = self.rows.div_ceil(threads * 4).max(least).next_multiple_of(4);
-            out.par_chunks_mut(share).enumerate().for_each(|(index, out)| {
-                self.apply_rows(isa, index * share, activations, 0, out);
-            });
-        } else {
-            let share = tokens.div_ceil(threads * 2).next_multiple_of(4).min(16);
-            out.par_chunks_mut(share * self.rows).enumerate().for_each(|(index, out)| {
-                self.apply_tokens(isa, activations, index * share, out);
-            });
-        }
-    }
-
-    /// Rows from `start` on, as many as `out` has room for, for one token.
-    fn apply_rows(
-        &self,
-        isa: Isa,
-        start: usize,
-        activations: &Activations,
-        token: usize,
-        out: &mut [f32],
-    ) {
-        let end = start + out.len();
-        let mut first = 0;
-        for part in &self.parts {
-            let from = start.clamp(first, first + part.rows());
-            let to = end.clamp(first, first + part.rows());
-            if from < to {
-                let product = Product { out: &mut out[from - start..to - start], stride: 0 };
-                let rows = from - first..to - first;
-                part.multiply(isa, rows, activations, token..token + 1, product);
-            }
-            first += part.rows();
-        }
+    /// `out[token][row]`: every row times each row of `activations`.
+    pub(super) fn apply(&self, pool: &Pool, isa: Isa, activations: &Activations, out: &mut [f32]) {
+        let input = activations.input();
+        let out = &mut out[..input.tokens * self.rows];
+        kernels::multiply(pool, isa, &self.parts, input, out);
         if let Some(bias) = &self.bias {
-            add(out, &bias[start..end]);
+            pool.pieces(out, self.rows, |_, row| kernels::add(isa, row, bias));
         }
     }
-
-    /// All rows for the tokens from `start` on, as many as `out` has room for.
-    fn apply_tokens(&self, isa: Isa, activations: &Activations, start: usize, out: &mut [f32]) {
-        let tokens = start..start + out.len() / self.rows;
-        let mut first = 0;
-        for part in &self.parts {
-            let product = Product { out: &mut out[first..], stride: self.rows };
-            part.multiply(isa, 0..part.rows(), activations, tokens.clone(), product);
-            first += part.rows();
-        }
-        if let Some(bias) = &self.bias {
-            out.chunks_exact_mut(self.rows).for_each(|row| add(row, bias));
-        }
-    }
-}
-
-/// Adds `delta` to `row`.
-pub(super) fn add(row: &mut [f32], delta: &[f32]) {
-    row.iter_mut().zip(delta).for_each(|(x, delta)| *x += delta);
 }
 
 /// One layer.

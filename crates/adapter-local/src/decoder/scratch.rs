@@ -1,5 +1,7 @@
 //! Buffers of one step, made once: decoding allocates nothing.
 
+use std::collections::TryReserveError;
+
 use crate::checkpoint::Parameters;
 use crate::cpu::Isa;
 use crate::weights::{Activations, Needs};
@@ -27,19 +29,26 @@ pub(super) struct Scratch {
 }
 
 impl Scratch {
-    pub(super) fn new(isa: Isa, parameters: &Parameters, needs: Needs) -> Self {
+    pub(super) fn new(
+        isa: Isa,
+        parameters: &Parameters,
+        needs: Needs,
+    ) -> Result<Self, TryReserveError> {
         let wide = wide(parameters);
         let input = input(parameters);
         let rows = rows(parameters);
-        Self {
+        // Zeros that are memory only where they are used cannot be asked for in a way that fails:
+        // the room for all of them is asked for once, and given back.
+        Vec::<u8>::new().try_reserve_exact(rows * bytes_per_row(parameters))?;
+        Ok(Self {
             rows,
             stream: vec![0.0; rows * parameters.width],
             wide: vec![0.0; rows * wide],
             attended: vec![0.0; rows * parameters.query_width()],
             delta: vec![0.0; rows * parameters.width],
-            activations: Activations::new(isa, rows, input, needs),
+            activations: Activations::new(isa, rows, input, needs)?,
             logits: Vec::new(),
-        }
+        })
     }
 }
 
@@ -54,8 +63,8 @@ fn input(parameters: &Parameters) -> usize {
 }
 
 fn bytes_per_row(parameters: &Parameters) -> usize {
-    // Activations are floats, bytes with two scales per 32, and large blocks with a few more.
-    let activations = input(parameters) * 13 / 2;
+    // Activations are floats, and bytes with a scale and three sums per 32.
+    let activations = input(parameters) * 11 / 2;
     let floats = 2 * parameters.width + wide(parameters) + parameters.query_width();
     floats * size_of::<f32>() + activations
 }

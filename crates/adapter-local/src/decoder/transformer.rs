@@ -3,27 +3,26 @@
 
 use std::fmt;
 
-use rayon::prelude::*;
-use rayon::{ThreadPool, ThreadPoolBuilder};
+use kernels::{CacheNumber, Isa, Pool as Threads};
 
-use super::kv_cache::{CacheNumber, PageShape, Pool};
+use super::attention::runs;
+use super::kv_cache::{PageShape, Pool};
 use super::layer::{Layer, Projection};
 use super::pages::PAGE;
 use super::plan::{Bounds, Place, places, ranges};
 use super::rope::Rope;
-use super::scratch::Scratch;
+use super::scratch::{Scratch, scratch_bytes};
 use super::sequences::Sequences;
-use super::step::{Row, Step};
+use super::step::{Row, Step, heads};
 use super::{Decoder, Facts, LoadOptions, MOST_SEQUENCES, Part, SequenceId};
 use crate::checkpoint::{Checkpoint, Parameters};
-use crate::cpu::{Isa, default_threads};
+use crate::cpu::default_threads;
 use crate::error::{DecodeError, LoadCause, LoadError};
-use crate::kernels::{self, F16};
-use crate::weights::{Matrix, Weights};
+use crate::weights::{Prepared, Weights};
 
 /// A model, its sequences, and the threads that compute it.
 pub(super) struct Transformer<T> {
-    pool: ThreadPool,
+    threads: Threads,
     model: Model,
     state: State<T>,
     /// Where the rows of logits of each part of the last step are.
@@ -35,7 +34,7 @@ struct Model {
     isa: Isa,
     parameters: Parameters,
     context_length: usize,
-    embedding: Matrix,
+    embedding: Prepared,
     layers: Vec<Layer>,
     norm: Vec<f32>,
     head: Projection,
@@ -49,9 +48,12 @@ struct State<T> {
 }
 
 impl<T: CacheNumber> Transformer<T> {
-    /// Finds and checks all weights; computes nothing.
+    /// Finds and checks all weights, and prepares them for the kernels.
     pub(super) fn load(checkpoint: &Checkpoint, options: &LoadOptions) -> Result<Self, LoadError> {
-        Self::load_for(Isa::detect(), checkpoint, options)
+        let isa = Isa::from_environment().map_err(|error| {
+            LoadError::new(checkpoint.path(), LoadCause::Kernels(error.to_string()))
+        })?;
+        Self::load_for(isa, checkpoint, options)
     }
 
     /// The same for a given instruction set.
@@ -60,22 +62,34 @@ impl<T: CacheNumber> Transformer<T> {
         checkpoint: &Checkpoint,
         options: &LoadOptions,
     ) -> Result<Self, LoadError> {
-        let (model, state) = parts(isa, checkpoint, options)?;
         let threads = options.threads.filter(|threads| *threads > 0);
-        let pool = ThreadPoolBuilder::new()
-            .num_threads(threads.unwrap_or_else(default_threads))
-            .thread_name(|index| format!("textport-local-{index}"))
-            .build()
-            .map_err(|error| {
-                LoadError::new(checkpoint.path(), LoadCause::Threads(error.to_string()))
-            })?;
-        Ok(Self { pool, model, state, logits: Vec::new() })
+        let threads = Threads::new(threads.unwrap_or_else(default_threads), "textport-local");
+        let threads = threads.map_err(|error| {
+            LoadError::new(checkpoint.path(), LoadCause::Threads(error.to_string()))
+        })?;
+        let weights = Weights::new(checkpoint.tensors().clone()).prepare(&threads, isa);
+        let (model, rope) = model(isa, checkpoint, options, weights)?;
+        let needs = model.layers.iter().fold(model.head.needs(), |all, one| all.and(one.needs()));
+        let parameters = checkpoint.parameters();
+        let scratch = Scratch::new(isa, parameters, needs).map_err(|_| {
+            let bytes = scratch_bytes(parameters, 0) as usize;
+            LoadError::new(checkpoint.path(), LoadCause::NoRoom { bytes })
+        })?;
+        let shape = PageShape {
+            layers: parameters.layers,
+            heads: parameters.kv_heads,
+            head_size: parameters.head_size,
+        };
+        let sequences = Sequences::new(Pool::new(shape, options.cache_bytes), MOST_SEQUENCES);
+        let state = State { sequences, rope, scratch };
+        Ok(Self { threads, model, state, logits: Vec::new() })
     }
 }
 
 /// Checks everything that loading checks.
 pub(super) fn check(checkpoint: &Checkpoint) -> Result<Facts, LoadError> {
-    let (model, _) = parts::<F16>(Isa::detect(), checkpoint, &LoadOptions::default())?;
+    let weights = Weights::new(checkpoint.tensors().clone());
+    let (model, _) = model(Isa::best(), checkpoint, &LoadOptions::default(), weights)?;
     Ok(Facts {
         vocabulary: model.embedding.rows(),
         tied: checkpoint.tensors().facts("output.weight").is_none(),
@@ -83,14 +97,14 @@ pub(super) fn check(checkpoint: &Checkpoint) -> Result<Facts, LoadError> {
     })
 }
 
-/// What does not change, and what a step changes.
-fn parts<T: CacheNumber>(
+/// The model of a checkpoint, of all its weights.
+fn model(
     isa: Isa,
     checkpoint: &Checkpoint,
     options: &LoadOptions,
-) -> Result<(Model, State<T>), LoadError> {
+    weights: Weights<'_>,
+) -> Result<(Model, Rope), LoadError> {
     let (family, parameters) = (checkpoint.family(), checkpoint.parameters().clone());
-    let weights = Weights::new(checkpoint.tensors().clone());
     let width = parameters.width;
     let embedding = weights.table("token_embd.weight", width)?;
     let vocabulary = embedding.rows();
@@ -107,19 +121,8 @@ fn parts<T: CacheNumber>(
         .map(|index| Layer::load(&weights, index, family, &parameters))
         .collect::<Result<Vec<_>, _>>()?;
     weights.finish(family.name)?;
-    let needs = layers.iter().fold(head.needs(), |needs, layer| needs.and(layer.needs()));
-    let shape = PageShape {
-        layers: parameters.layers,
-        heads: parameters.kv_heads,
-        head_size: parameters.head_size,
-    };
-    let state = State {
-        sequences: Sequences::new(Pool::new(shape, options.cache_bytes), MOST_SEQUENCES),
-        rope,
-        scratch: Scratch::new(isa, &parameters, needs),
-    };
     let context_length = options.context_length(&parameters);
-    Ok((Model { isa, parameters, context_length, embedding, layers, norm, head }, state))
+    Ok((Model { isa, parameters, context_length, embedding, layers, norm, head }, rope))
 }
 
 impl<T: CacheNumber> Decoder for Transformer<T> {
@@ -174,15 +177,13 @@ impl<T: CacheNumber> Decoder for Transformer<T> {
         let places = places(parts, &before);
         self.logits = ranges(parts);
         let rows = self.logits.last().map_or(0, |range| range.end);
-        let (model, state) = (&self.model, &mut self.state);
+        let (model, state, threads) = (&self.model, &mut self.state, &self.threads);
         state.scratch.logits.resize(rows * model.embedding.rows(), 0.0);
-        self.pool.install(|| {
-            let mut done = 0;
-            for places in places.chunks(state.scratch.rows) {
-                model.step(state, places);
-                done = model.logits(state, places, done);
-            }
-        });
+        let mut done = 0;
+        for places in places.chunks(state.scratch.rows) {
+            model.step(threads, state, places);
+            done = model.logits(threads, state, places, done);
+        }
         for (part, len) in parts.iter().zip(before) {
             self.state.sequences.set_len(part.sequence, len + part.tokens.len());
         }
@@ -193,7 +194,7 @@ impl<T: CacheNumber> Decoder for Transformer<T> {
         let vocabulary = self.vocab_size();
         let range = self.logits.get(part).cloned().unwrap_or_default();
         let logits = &self.state.scratch.logits[range.start * vocabulary..range.end * vocabulary];
-        // Nonsense in the last layer's rows has been carried on to all logits of the row.
+        // What is not a number anywhere has been carried on to here.
         if logits.iter().any(|x| !x.is_finite()) {
             return Err(DecodeError::NotFinite);
         }
@@ -214,25 +215,33 @@ impl<T: CacheNumber> State<T> {
 
 impl Model {
     /// Takes some tokens through all layers; leaves their rows in the stream.
-    fn step<T: CacheNumber>(&self, state: &mut State<T>, places: &[Place]) {
+    fn step<T: CacheNumber>(&self, threads: &Threads, state: &mut State<T>, places: &[Place]) {
         let State { sequences, rope, scratch } = state;
         let width = self.parameters.width;
         let stream = &mut scratch.stream[..places.len() * width];
-        stream.par_chunks_mut(width).zip(places).for_each(|(row, place)| {
-            self.embedding.expand_row(place.token as usize, row);
+        threads.pieces(stream, width, |index, row| {
+            self.embedding.expand_row(places[index].token as usize, row);
         });
         let (pool, tables) = sequences.pages();
         let row =
             |place: &Place| Row { table: tables.of(place.sequence), position: place.position };
         let rows: Vec<_> = places.iter().map(row).collect();
-        let (isa, parameters) = (self.isa, &self.parameters);
+        let (isa, parameters, rows) = (self.isa, &self.parameters, rows.as_slice());
+        let runs = &runs(rows, heads(parameters));
         for (index, layer) in self.layers.iter().enumerate() {
-            Step { isa, parameters, rope, rows: &rows, index, layer }.run(pool, scratch);
+            let step = Step { threads, isa, parameters, rope, rows, runs, index, layer };
+            step.run(pool, scratch);
         }
     }
 
     /// Logits of those rows in the stream that are wanted; `done` rows are there already.
-    fn logits<T>(&self, state: &mut State<T>, places: &[Place], done: usize) -> usize {
+    fn logits<T>(
+        &self,
+        threads: &Threads,
+        state: &mut State<T>,
+        places: &[Place],
+        done: usize,
+    ) -> usize {
         let Scratch { stream, activations, logits, .. } = &mut state.scratch;
         let width = self.parameters.width;
         let wanted = places.iter().enumerate().filter(|(_, place)| place.wanted);
@@ -240,20 +249,14 @@ impl Model {
         if wanted.is_empty() {
             return done;
         }
-        activations.fill(wanted.len(), width, self.head.needs(), |index, out| {
+        activations.fill(threads, (wanted.len(), width), self.head.needs(), |index, out| {
             let row = &stream[wanted[index] * width..][..width];
             kernels::rms_norm(self.isa, row, &self.norm, self.parameters.norm_epsilon, out);
         });
         let vocabulary = self.embedding.rows();
         let end = done + wanted.len();
         let out = &mut logits[done * vocabulary..end * vocabulary];
-        self.head.apply(self.isa, activations, wanted.len(), out);
-        // Quantizing hides what is not a number: look at what went in.
-        for (row, out) in activations.floats().chunks(width).zip(out.chunks_mut(vocabulary)) {
-            if row.iter().any(|x| !x.is_finite()) {
-                out.fill(f32::NAN);
-            }
-        }
+        self.head.apply(threads, self.isa, activations, out);
         end
     }
 }

@@ -1,33 +1,23 @@
 //! Rows of activations in every form that the weights ahead of them ask for: quantized once,
 //! shared by all matrices that read the same rows.
 
-use candle_core::quantized::GgmlType as CandleBlock;
-use candle_core::quantized::k_quants::BlockQ8K;
-use rayon::prelude::*;
+use std::collections::TryReserveError;
 
-use crate::cpu::Isa;
-use crate::gguf::GgmlType;
-use crate::kernels::{self, ByteRow};
+use kernels::{Bytes, Input, Isa, Pool};
 
-const SMALL_BLOCK: usize = 32;
-const LARGE_BLOCK: usize = 256;
+/// Rows that are quantized together.
+const QUAD: usize = 4;
 
 /// Which forms are wanted.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) struct Needs {
-    bytes: bool,
-    large: bool,
+    pub(super) bytes: bool,
 }
 
 impl Needs {
-    /// What a matrix stored as `kind` multiplies with.
-    pub(crate) fn of(kind: GgmlType) -> Self {
-        Self { bytes: kind.block().0 == SMALL_BLOCK, large: kind.block().0 == LARGE_BLOCK }
-    }
-
     /// What both want.
     pub(crate) fn and(self, other: Self) -> Self {
-        Self { bytes: self.bytes || other.bytes, large: self.large || other.large }
+        Self { bytes: self.bytes || other.bytes }
     }
 }
 
@@ -38,59 +28,54 @@ pub(crate) struct Activations {
     rows: usize,
     columns: usize,
     floats: Vec<f32>,
-    bytes: Vec<i8>,
-    scales: Vec<f32>,
-    sums: Vec<f32>,
-    large: Vec<BlockQ8K>,
+    bytes: Bytes,
+    has_bytes: bool,
 }
 
 impl Activations {
     /// Room for `rows` of at most `columns`, in the forms of `needs`. Memory is only touched when
     /// it is used.
-    pub(crate) fn new(isa: Isa, rows: usize, columns: usize, needs: Needs) -> Self {
-        let bytes = if needs.bytes { rows * columns } else { 0 };
-        let large = if needs.large { rows * (columns / LARGE_BLOCK) } else { 0 };
-        Self {
-            isa,
-            rows: 0,
-            columns: 0,
-            floats: vec![0.0; rows * columns],
-            bytes: vec![0; bytes],
-            scales: vec![0.0; bytes / SMALL_BLOCK],
-            sums: vec![0.0; bytes / SMALL_BLOCK],
-            large: vec![BlockQ8K::zeros(); large],
-        }
+    pub(crate) fn new(
+        isa: Isa,
+        rows: usize,
+        columns: usize,
+        needs: Needs,
+    ) -> Result<Self, TryReserveError> {
+        let mut floats = Vec::new();
+        floats.try_reserve_exact(rows * columns)?;
+        let bytes = if needs.bytes { Bytes::new(rows, columns)? } else { Bytes::default() };
+        Ok(Self { isa, rows: 0, columns: 0, floats, bytes, has_bytes: false })
     }
 
     /// Fills `rows` rows of `columns`, each by `fill(index, row)`, and quantizes them.
     pub(crate) fn fill(
         &mut self,
-        rows: usize,
-        columns: usize,
+        pool: &Pool,
+        (rows, columns): (usize, usize),
         needs: Needs,
         fill: impl Fn(usize, &mut [f32]) + Sync,
     ) {
-        (self.rows, self.columns) = (rows, columns);
-        let floats = &mut self.floats[..rows * columns];
-        floats.par_chunks_mut(columns).enumerate().for_each(|(index, row)| fill(index, row));
-        if needs.bytes {
-            let per_row = columns / SMALL_BLOCK;
-            let isa = self.isa;
-            floats
-                .par_chunks(columns)
-                .zip(self.bytes.par_chunks_mut(columns))
-                .zip(self.scales.par_chunks_mut(per_row))
-                .zip(self.sums.par_chunks_mut(per_row))
-                .for_each(|(((row, bytes), scales), sums)| {
-                    kernels::to_bytes(isa, row, bytes, scales, sums);
-                });
+        (self.rows, self.columns, self.has_bytes) = (rows, columns, needs.bytes);
+        if self.floats.len() < rows * columns {
+            self.floats.resize(rows * columns, 0.0);
         }
-        if needs.large {
-            floats
-                .par_chunks(columns)
-                .zip(self.large.par_chunks_mut(columns / LARGE_BLOCK))
-                .for_each(|(row, blocks)| BlockQ8K::from_float(row, blocks));
+        let (isa, quads) = (self.isa, rows.div_ceil(QUAD));
+        let floats = self.floats[..rows * columns].chunks_mut(QUAD * columns).enumerate();
+        if !needs.bytes {
+            pool.each(quads, floats, |(quad, rows)| {
+                for (row, out) in rows.chunks_exact_mut(columns).enumerate() {
+                    fill(quad * QUAD + row, out);
+                }
+            });
+            return;
         }
+        let both = floats.zip(self.bytes.quads_mut(rows, columns));
+        pool.each(quads, both, |((quad, rows), mut bytes)| {
+            for (row, out) in rows.chunks_exact_mut(columns).enumerate() {
+                fill(quad * QUAD + row, out);
+                bytes.set(isa, row, out);
+            }
+        });
     }
 
     /// The rows as they were filled.
@@ -98,21 +83,9 @@ impl Activations {
         &self.floats[..self.rows * self.columns]
     }
 
-    pub(super) fn float_row(&self, row: usize) -> &[f32] {
-        &self.floats[row * self.columns..][..self.columns]
-    }
-
-    pub(super) fn byte_row(&self, row: usize) -> ByteRow<'_> {
-        let blocks = self.columns / SMALL_BLOCK;
-        ByteRow {
-            values: &self.bytes[row * self.columns..][..self.columns],
-            scales: &self.scales[row * blocks..][..blocks],
-            sums: &self.sums[row * blocks..][..blocks],
-        }
-    }
-
-    pub(super) fn large_row(&self, row: usize) -> &[BlockQ8K] {
-        let blocks = self.columns / LARGE_BLOCK;
-        &self.large[row * blocks..][..blocks]
+    /// The rows as kernels take them.
+    pub(crate) fn input(&self) -> Input<'_> {
+        let bytes = self.has_bytes.then(|| self.bytes.rows(self.rows, self.columns));
+        Input { floats: self.floats(), bytes, tokens: self.rows }
     }
 }

@@ -1,15 +1,17 @@
-//! Weights where they lie: matrices whose rows are read straight from the mapped file, and the
-//! activations they are multiplied with.
+//! Weights: matrices as they lie in a file, the same prepared for the kernels, and the activations
+//! that they are multiplied with.
 
 mod activations;
 mod matrix;
 mod plain;
+mod prepared;
 mod store;
 
 #[cfg(test)]
 mod tests;
 
 pub(crate) use activations::{Activations, Needs};
-pub(crate) use matrix::{Matrix, Product};
+pub(crate) use matrix::Matrix;
 pub(crate) use plain::{AlignedBytes, Plain, bytes_of};
+pub(crate) use prepared::Prepared;
 pub(crate) use store::Weights;

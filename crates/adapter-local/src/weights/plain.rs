@@ -1,36 +1,17 @@
-//! The one place where bytes of a file become blocks.
+//! The one place where blocks become bytes of a file.
 
-#![expect(unsafe_code, reason = "reads bytes as blocks; see the SAFETY comments")]
+#![expect(unsafe_code, reason = "reads blocks as bytes; see the SAFETY comments")]
 
 use candle_core::quantized::k_quants::{
     BlockQ2K, BlockQ3K, BlockQ4_0, BlockQ4_1, BlockQ4K, BlockQ5_0, BlockQ5_1, BlockQ5K, BlockQ6K,
     BlockQ8_0, BlockQ8K,
 };
 
-use crate::kernels::{Bf16, F16, F32, Q4_0, Q4_1, Q5_0, Q5_1, Q8_0};
-
 /// A type that any bytes of its size are a value of.
 ///
 /// # Safety
 /// No padding, no invalid patterns, no interior mutability, no pointers.
 pub(crate) unsafe trait Plain: Sized + 'static {}
-
-// SAFETY: `repr(C)` or `repr(transparent)` over byte arrays.
-unsafe impl Plain for F32 {}
-// SAFETY: as above.
-unsafe impl Plain for F16 {}
-// SAFETY: as above.
-unsafe impl Plain for Bf16 {}
-// SAFETY: as above.
-unsafe impl Plain for Q4_0 {}
-// SAFETY: as above.
-unsafe impl Plain for Q4_1 {}
-// SAFETY: as above.
-unsafe impl Plain for Q5_0 {}
-// SAFETY: as above.
-unsafe impl Plain for Q5_1 {}
-// SAFETY: as above.
-unsafe impl Plain for Q8_0 {}
 
 /// candle's blocks: `repr(C)` structs of integers, floats and arrays of them. The sizes are
 /// checked against the file format, which also rules padding out.
@@ -47,18 +28,6 @@ candle_block!(
     BlockQ2K: 84, BlockQ3K: 110, BlockQ4K: 144, BlockQ5K: 176, BlockQ6K: 210, BlockQ8K: 292,
     BlockQ4_0: 18, BlockQ4_1: 20, BlockQ5_0: 22, BlockQ5_1: 24, BlockQ8_0: 34
 );
-
-/// Whether [`blocks`] can read `T` at this address.
-pub(super) fn is_aligned<T: Plain>(bytes: &[u8]) -> bool {
-    bytes.as_ptr().addr().is_multiple_of(align_of::<T>())
-}
-
-/// The bytes as blocks; a partial block at the end is left out.
-pub(super) fn blocks<T: Plain>(bytes: &[u8]) -> &[T] {
-    assert!(is_aligned::<T>(bytes), "weights are aligned when they are loaded");
-    // SAFETY: aligned (checked), within `bytes`, and any bytes are a `T` (`Plain`).
-    unsafe { std::slice::from_raw_parts(bytes.as_ptr().cast(), bytes.len() / size_of::<T>()) }
-}
 
 /// The bytes of some blocks.
 pub(crate) fn bytes_of<T: Plain>(blocks: &[T]) -> &[u8] {

@@ -4,20 +4,31 @@ use std::cell::RefCell;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
+use kernels::{Isa, Pool};
+
 use super::matrix::Matrix;
+use super::prepared::Prepared;
+use crate::bytes::NoMemory;
 use crate::checkpoint::{StoredTensor, TensorSource};
 use crate::error::{LoadCause, LoadError};
 
 /// The tensors of a checkpoint, and which of them have been asked for.
 #[derive(Debug)]
-pub(crate) struct Weights {
+pub(crate) struct Weights<'a> {
     source: Arc<dyn TensorSource>,
     taken: RefCell<BTreeSet<String>>,
+    /// What matrices are prepared with; without it they are only checked.
+    prepare: Option<(&'a Pool, Isa)>,
 }
 
-impl Weights {
+impl<'a> Weights<'a> {
     pub(crate) fn new(source: Arc<dyn TensorSource>) -> Self {
-        Self { source, taken: RefCell::default() }
+        Self { source, taken: RefCell::default(), prepare: None }
+    }
+
+    /// Matrices are prepared for these kernels, on the threads of the pool.
+    pub(crate) fn prepare(self, pool: &'a Pool, isa: Isa) -> Self {
+        Self { prepare: Some((pool, isa)), ..self }
     }
 
     /// Whether the checkpoint has that tensor.
@@ -31,9 +42,17 @@ impl Weights {
         name: &str,
         rows: usize,
         columns: usize,
-    ) -> Result<Matrix, LoadError> {
+    ) -> Result<Prepared, LoadError> {
+        let Some((pool, isa)) = self.prepare else {
+            self.take(name, &[rows, columns])?;
+            return Ok(Prepared::Facts { rows });
+        };
         let tensor = self.stored(name, rows, columns)?;
-        Ok(Matrix::new(tensor.data, tensor.kind, rows, columns))
+        let matrix = Matrix::new(tensor.data, tensor.kind, rows, columns);
+        let prepared = Prepared::new(&matrix, pool, isa);
+        prepared.map_err(|NoMemory { bytes }| {
+            self.error(name, |tensor| LoadCause::OutOfMemory { tensor, bytes })
+        })
     }
 
     /// The same, as it is stored.
@@ -55,7 +74,7 @@ impl Weights {
     }
 
     /// A matrix of `columns` wide rows, as many as there are.
-    pub(crate) fn table(&self, name: &str, columns: usize) -> Result<Matrix, LoadError> {
+    pub(crate) fn table(&self, name: &str, columns: usize) -> Result<Prepared, LoadError> {
         self.matrix(name, self.rows(name)?, columns)
     }
 

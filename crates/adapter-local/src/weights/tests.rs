@@ -1,17 +1,20 @@
 //! Matrices of every storage type, at good and bad addresses, against plain arithmetic.
 
+use std::borrow::Cow;
 use std::path::Path;
 use std::sync::Arc;
 
-use candle_core::quantized::GgmlType as CandleBlock;
+use candle_core::Device;
 use candle_core::quantized::k_quants::{
     BlockQ2K, BlockQ3K, BlockQ4_0, BlockQ4_1, BlockQ4K, BlockQ5_0, BlockQ5_1, BlockQ5K, BlockQ6K,
     BlockQ8_0, BlockQ8K,
 };
+use candle_core::quantized::{GgmlDType, GgmlType as CandleBlock, QStorage, QTensor};
 use half::{bf16, f16};
 
-use super::{Activations, Matrix, Product, Weights};
-use crate::cpu::Isa;
+use kernels::{Isa, Pool};
+
+use super::{Activations, Prepared, Weights};
 use crate::gguf::writer::Writer;
 use crate::gguf::{GgmlType, GgufFile};
 
@@ -60,7 +63,7 @@ fn bytes(kind: GgmlType, numbers: &[f32]) -> Vec<u8> {
 }
 
 /// A file with one matrix; `shift` bytes off every alignment.
-fn matrix(kind: GgmlType, numbers: &[f32], shift: usize) -> Matrix {
+fn matrix(kind: GgmlType, numbers: &[f32], shift: usize, pool: &Pool, isa: Isa) -> Prepared {
     let mut data = vec![0; shift];
     data.extend(bytes(kind, numbers));
     let shape = [COLUMNS as u64, ROWS as u64];
@@ -71,44 +74,91 @@ fn matrix(kind: GgmlType, numbers: &[f32], shift: usize) -> Matrix {
         .data(data)
         .bytes();
     let file = GgufFile::from_bytes(Path::new("test.gguf"), file).unwrap();
-    Weights::new(Arc::new(file)).matrix("matrix", ROWS, COLUMNS).unwrap()
+    Weights::new(Arc::new(file)).prepare(pool, isa).matrix("matrix", ROWS, COLUMNS).unwrap()
 }
 
 #[test]
 fn products_of_every_type_are_right_wherever_they_lie() {
+    let pool = Pool::new(2, "test").unwrap();
     let numbers = noise(1, ROWS * COLUMNS);
     let inputs = noise(2, TOKENS * COLUMNS);
     for kind in GgmlType::ALL {
         for shift in 0..4 {
-            let matrix = matrix(kind, &numbers, shift);
             for isa in Isa::available() {
-                check(&matrix, isa, &inputs, &format!("{kind:?}, shift {shift}, {isa:?}"));
+                let matrix = matrix(kind, &numbers, shift, &pool, isa);
+                check(&matrix, &pool, isa, &inputs, &format!("{kind:?}, shift {shift}, {isa:?}"));
             }
         }
     }
 }
 
-fn check(matrix: &Matrix, isa: Isa, inputs: &[f32], what: &str) {
-    let mut activations = Activations::new(isa, TOKENS, COLUMNS, matrix.needs());
-    activations.fill(TOKENS, COLUMNS, matrix.needs(), |token, row| {
+/// All rows times the first `tokens` of the inputs.
+fn product(matrix: &Prepared, pool: &Pool, isa: Isa, inputs: &[f32], tokens: usize) -> Vec<f32> {
+    let needs = matrix.needs();
+    let mut activations = Activations::new(isa, tokens, COLUMNS, needs).unwrap();
+    activations.fill(pool, (tokens, COLUMNS), needs, |token, row| {
         row.copy_from_slice(&inputs[token * COLUMNS..][..COLUMNS]);
     });
-    let mut out = vec![0.0; TOKENS * ROWS];
-    let product = Product { out: &mut out, stride: ROWS };
-    matrix.multiply(isa, 0..ROWS, &activations, 0..TOKENS, product);
+    let mut out = vec![0.0; tokens * ROWS];
+    kernels::multiply(pool, isa, std::slice::from_ref(matrix), activations.input(), &mut out);
+    out
+}
+
+fn check(matrix: &Prepared, pool: &Pool, isa: Isa, inputs: &[f32], what: &str) {
+    let out = product(matrix, pool, isa, inputs, TOKENS);
     let mut expanded = vec![0.0; COLUMNS];
-    for row in 0..ROWS {
-        matrix.expand_row(row, &mut expanded);
-        for token in 0..TOKENS {
-            let input = &inputs[token * COLUMNS..][..COLUMNS];
+    for token in 0..TOKENS {
+        let input = &inputs[token * COLUMNS..][..COLUMNS];
+        let alone = product(matrix, pool, isa, input, 1);
+        for row in 0..ROWS {
+            matrix.expand_row(row, &mut expanded);
             let wanted: f32 = expanded.iter().zip(input).map(|(w, x)| w * x).sum();
             let found = out[token * ROWS + row];
             // Activations lose up to half a step of 1/127 each: about 0.04 in a sum of 512.
             assert!((found - wanted).abs() < 0.2, "{what}: {found} is not {wanted}");
-            let mut alone = [0.0];
-            let product = Product { out: &mut alone, stride: 0 };
-            matrix.multiply(isa, row..row + 1, &activations, token..token + 1, product);
-            assert_eq!(alone[0].to_bits(), found.to_bits(), "{what}: depends on its neighbours");
+            assert_eq!(alone[row].to_bits(), found.to_bits(), "{what}: depends on neighbours");
+        }
+    }
+}
+
+/// What candle makes of stored rows.
+fn candle_row(kind: GgmlType, stored: &[u8]) -> Vec<f32> {
+    let dtype = match kind {
+        GgmlType::Q4_0 => GgmlDType::Q4_0,
+        GgmlType::Q4_1 => GgmlDType::Q4_1,
+        GgmlType::Q5_0 => GgmlDType::Q5_0,
+        GgmlType::Q5_1 => GgmlDType::Q5_1,
+        GgmlType::Q8_0 => GgmlDType::Q8_0,
+        GgmlType::Q2K => GgmlDType::Q2K,
+        GgmlType::Q3K => GgmlDType::Q3K,
+        GgmlType::Q4K => GgmlDType::Q4K,
+        GgmlType::Q5K => GgmlDType::Q5K,
+        GgmlType::Q6K => GgmlDType::Q6K,
+        _ => return Vec::new(),
+    };
+    let storage = dtype.from_data(Cow::Borrowed(stored));
+    let tensor = QTensor::new(QStorage::Cpu(storage), (1, COLUMNS)).unwrap();
+    tensor.dequantize(&Device::Cpu).unwrap().flatten_all().unwrap().to_vec1().unwrap()
+}
+
+#[test]
+fn rows_expand_as_candle_expands_them() {
+    let pool = Pool::new(1, "test").unwrap();
+    let numbers = noise(7, ROWS * COLUMNS);
+    let mut found = vec![0.0; COLUMNS];
+    for kind in GgmlType::ALL {
+        let stored = bytes(kind, &numbers);
+        for (row, stored) in stored.chunks(stored.len() / ROWS).enumerate() {
+            let wanted = candle_row(kind, stored);
+            if wanted.is_empty() {
+                continue;
+            }
+            for isa in Isa::available() {
+                matrix(kind, &numbers, 0, &pool, isa).expand_row(row, &mut found);
+                let off = wanted.iter().zip(&found).map(|(a, b)| (a - b).abs());
+                let worst = off.fold(0.0, f32::max);
+                assert!(worst < 1e-6, "{kind:?}, row {row}, {isa:?}: off by {worst}");
+            }
         }
     }
 }
