@@ -1,9 +1,13 @@
 //! Which device computes: what was asked for, and what this machine has.
 
+mod open;
+
 use std::fmt;
 use std::str::FromStr;
 
 use ports::{Error, ErrorKind, RetryAdvice, Unavailability};
+
+pub(crate) use open::{check_graphs, open_candle};
 
 #[cfg(all(feature = "cuda", not(all(target_os = "linux", target_arch = "x86_64"))))]
 compile_error!("the feature `cuda` is for Linux on x86-64 only");
@@ -175,47 +179,6 @@ fn unavailable(message: String) -> Error {
         .with_advice(RetryAdvice::OtherProviderOnly)
 }
 
-/// Opens a device for candle's tensors.
-///
-/// A GPU gets a stream of its own without an event for every tensor: the engine has one thread for
-/// each model, so nothing else touches that stream, and a graph can be captured of it.
-///
-/// # Errors
-/// [`ErrorKind::Unavailable`] when the driver refuses.
-pub(crate) fn open_candle(device: Device) -> Result<candle_core::Device, Error> {
-    match device {
-        Device::Cpu => Ok(candle_core::Device::Cpu),
-        Device::Cuda(number) => open_cuda(number),
-    }
-}
-
-#[cfg(feature = "cuda")]
-fn open_cuda(number: usize) -> Result<candle_core::Device, Error> {
-    let refused = |words: String| {
-        // candle adds the lines of a backtrace where RUST_BACKTRACE is set.
-        let words = words.lines().next().unwrap_or("no reason given");
-        unavailable(format!("cuda:{number} cannot be opened: {words}"))
-            .with_hint("use device = \"cpu\"")
-    };
-    cuda_late::open().map_err(|error| refused(error.to_string()))?;
-    let opened = candle_core::Device::new_cuda_with_stream(number);
-    let device = opened.map_err(|error| refused(error.to_string()))?;
-    if let candle_core::Device::Cuda(cuda) = &device {
-        #[expect(unsafe_code, reason = "events per tensor cannot be captured in a graph")]
-        // SAFETY: no tensor of this device exists yet, and all of them will live on its one stream.
-        unsafe {
-            cuda.disable_event_tracking();
-        }
-    }
-    Ok(device)
-}
-
-#[cfg(not(feature = "cuda"))]
-fn open_cuda(number: usize) -> Result<candle_core::Device, Error> {
-    let message = format!("cuda:{number} cannot be opened: {NOT_BUILT_IN}");
-    Err(Error::new(ErrorKind::ConfigInvalid, message))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -295,18 +258,5 @@ mod tests {
         assert!(error.hint().unwrap().contains("--features cuda"));
         let why = choose_device("auto").unwrap().why_no_gpu;
         assert_eq!(why.as_deref(), Some("this build has no CUDA"));
-    }
-
-    /// What a GPU machine has to show; `scripts/gpu-check.sh` is the rest of it.
-    #[test]
-    #[cfg(feature = "cuda")]
-    #[ignore = "needs an NVIDIA GPU"]
-    fn a_gpu_computes() {
-        let chosen = choose_device("cuda").unwrap();
-        let device = open_candle(chosen.device).unwrap();
-        let four = candle_core::Tensor::new(&[[1f32, 2.0], [3.0, 4.0]], &device).unwrap();
-        let product = four.matmul(&four).unwrap().to_vec2::<f32>().unwrap();
-        assert_eq!(product, [[7.0, 10.0], [15.0, 22.0]]);
-        assert!(choose_device("cuda:99").unwrap_err().to_string().contains("this machine has"));
     }
 }

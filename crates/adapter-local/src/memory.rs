@@ -7,11 +7,28 @@ const LEAST_CACHE: u64 = 64 << 20;
 /// What a machine that does not say is taken to have.
 const UNKNOWN: u64 = 4 << 30;
 
-/// Bytes that the KV cache may take unless configured otherwise: half of what is available once
-/// the weights are in memory. It is taken page by page as answers grow, not at the start.
+/// Bytes that the KV cache may take on the processor unless configured otherwise: half of what is
+/// available once the weights are in memory. It is taken page by page as answers grow, not at the start.
 pub(crate) fn default_cache_bytes(weights: u64) -> u64 {
     let available = available(Path::new("/")).unwrap_or(UNKNOWN);
     (available.saturating_sub(weights) / 2).max(LEAST_CACHE)
+}
+
+/// Bytes that this process can still take without swapping; nothing where the system does not say.
+pub(crate) fn available_bytes() -> Option<u64> {
+    available(Path::new("/"))
+}
+
+/// Bytes that the KV cache takes on a GPU unless configured otherwise, of those that are free once the
+/// weights are there. They are taken at once, and what a step computes with needs room too.
+pub(crate) fn gpu_cache_bytes(free: u64) -> u64 {
+    free / 5 * 4
+}
+
+/// The most memory that this process ever had; known on Linux only.
+pub(crate) fn peak_bytes() -> Option<u64> {
+    let status = std::fs::read_to_string("/proc/self/status").ok()?;
+    field(&status, "VmHWM:")?.checked_mul(1024)
 }
 
 /// Bytes that a process can take without swapping: what the kernel says, and no more than the
@@ -129,6 +146,13 @@ mod tests {
             ("sys/fs/cgroup/memory/memory.stat", "total_inactive_file 500000\n"),
         ];
         assert_eq!(available(machine(&first).path()), Some(1_000_000));
+    }
+
+    #[test]
+    #[cfg(target_os = "linux")]
+    fn this_process_had_memory() {
+        assert!(peak_bytes().unwrap() > 1 << 20);
+        assert!(available_bytes().is_some());
     }
 
     #[test]

@@ -22,12 +22,12 @@ mod tests;
 
 use std::fmt;
 
+use kernels::{F16, F32};
 use ports::Error;
 
 use crate::checkpoint::{Checkpoint, Parameters};
 use crate::device::{Device, open_candle};
 use crate::error::{DecodeError, LoadError};
-use crate::kernels::{F16, F32};
 
 use candle::CandleTransformer;
 pub(crate) use kv_cache::{KvPrecision, bytes_per_position};
@@ -162,8 +162,13 @@ pub(crate) struct LoadOptions {
     pub(crate) context_length: Option<usize>,
     /// How keys and values are kept.
     pub(crate) kv_cache: KvPrecision,
-    /// Most bytes of keys and values of all sequences; no limit when absent.
+    /// Most bytes of keys and values of all sequences. When absent, [`Engine::Slices`] has no limit,
+    /// and [`Engine::Candle`] takes what a GPU has room for, `at_once` whole contexts at most.
     pub(crate) cache_bytes: Option<u64>,
+    /// Sequences that are computed at the same time; some when absent.
+    pub(crate) at_once: Option<usize>,
+    /// Steps that append one token to every sequence are launched as CUDA graphs.
+    pub(crate) cuda_graphs: bool,
 }
 
 impl LoadOptions {

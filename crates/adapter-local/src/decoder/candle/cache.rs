@@ -1,16 +1,13 @@
-//! Keys and values on a device: one tensor of keys and one of values per layer, as many pages long as
-//! were ever needed at once. They double when they are full.
+//! Keys and values on a device: one tensor of keys and one of values per layer, with all pages that
+//! there will ever be. They stay where they are, so that a CUDA graph may know their addresses.
 
 use candle_core::{DType, Device, Result, Tensor};
 
 use super::super::pages::{PAGE, Pages};
-use super::is_out_of_memory;
 use crate::error::DecodeError;
 
-/// Pages that the tensors begin with.
-const FIRST: usize = 8;
 /// Beyond the largest half there is only infinity, which would poison a whole sequence.
-const LARGEST_HALF: f64 = 65504.0;
+const LARGEST_HALF: f32 = 65504.0;
 
 /// What a page must hold.
 #[derive(Debug, Clone, Copy)]
@@ -29,42 +26,69 @@ impl Shape {
     }
 
     /// Bytes of a page over all layers.
-    fn page_bytes(self) -> usize {
+    pub(super) fn page_bytes(self) -> usize {
         2 * self.layers * self.heads * PAGE * self.head_size * self.dtype().size_in_bytes()
+    }
+
+    /// How many pages take at most `bytes`.
+    pub(super) fn pages_in(self, bytes: u64) -> usize {
+        let pages = bytes / self.page_bytes().max(1) as u64;
+        usize::try_from(pages).unwrap_or(usize::MAX)
+    }
+
+    /// Most pages there can be: kernels count the numbers of a tensor in 32 bits.
+    fn most_pages(self) -> usize {
+        let numbers = (self.heads * PAGE * self.head_size).max(PAGE);
+        (u32::MAX as usize / numbers).saturating_sub(1)
     }
 }
 
 /// Keys and values of a layer: heads x positions x head size, page after page.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 struct Layer {
     keys: Tensor,
     values: Tensor,
 }
 
-/// All pages.
+/// All pages, and one more that rows write to which only fill up a step.
 #[derive(Debug)]
 pub(super) struct DevicePages {
-    device: Device,
     shape: Shape,
     layers: Vec<Layer>,
-    /// How many sequences list each page that there is room for.
+    /// The least and the most that is kept in half precision.
+    range: [Tensor; 2],
+    /// How many sequences list each page.
     users: Vec<u32>,
     /// Pages that nobody lists.
     free: Vec<u32>,
-    most: usize,
 }
 
 impl DevicePages {
-    /// Pages that take at most `bytes`.
-    pub(super) fn new(device: Device, shape: Shape, bytes: Option<u64>) -> Self {
-        let page = shape.page_bytes().max(1) as u64;
-        let most = bytes.map_or(u64::from(u32::MAX), |bytes| bytes / page);
-        let most = usize::try_from(most).unwrap_or(usize::MAX).min(u32::MAX as usize / PAGE);
-        Self { device, shape, layers: Vec::new(), users: Vec::new(), free: Vec::new(), most }
+    /// So many pages, all of them in memory from now on.
+    pub(super) fn new(device: &Device, shape: Shape, pages: usize) -> Result<Self> {
+        let pages = pages.min(shape.most_pages());
+        let dims = (shape.heads, (pages + 1) * PAGE, shape.head_size);
+        let zeros = || Tensor::zeros(dims, shape.dtype(), device);
+        let layer = |_| Ok(Layer { keys: zeros()?, values: zeros()? });
+        let layers = (0..shape.layers).map(layer).collect::<Result<_>>()?;
+        let range = [Tensor::new(-LARGEST_HALF, device)?, Tensor::new(LARGEST_HALF, device)?];
+        // The first of them are taken first.
+        let free = (0..pages as u32).rev().collect();
+        Ok(Self { shape, layers, range, users: vec![0; pages], free })
     }
 
     pub(super) fn shape(&self) -> Shape {
         self.shape
+    }
+
+    /// How many there are.
+    pub(super) fn count(&self) -> usize {
+        self.users.len()
+    }
+
+    /// The page that belongs to no sequence.
+    pub(super) fn nobodys(&self) -> u32 {
+        self.users.len() as u32
     }
 
     /// Keeps the keys and values of some rows (heads x rows x head size) of a layer; `slots` says
@@ -98,49 +122,25 @@ impl DevicePages {
     fn as_kept(&self, new: &Tensor) -> Result<Tensor> {
         match self.shape.dtype() {
             DType::F32 => new.contiguous(),
-            dtype => new.clamp(-LARGEST_HALF, LARGEST_HALF)?.to_dtype(dtype)?.contiguous(),
+            dtype => {
+                let [least, most] = &self.range;
+                let kept = new.broadcast_maximum(least)?.broadcast_minimum(most)?;
+                kept.to_dtype(dtype)?.contiguous()
+            }
         }
     }
 
-    /// Makes room for more pages, a layer at a time, so that little is there twice.
-    fn grow(&mut self, pages: usize) -> Result<()> {
-        let Shape { layers, heads, head_size, .. } = self.shape;
-        let dims = (heads, pages * PAGE, head_size);
-        let zeros = || Tensor::zeros(dims, self.shape.dtype(), &self.device);
-        let longer = |old: &Tensor| -> Result<Tensor> {
-            // An attempt that failed has lengthened some of them already.
-            if old.dim(1)? >= pages * PAGE {
-                return Ok(old.clone());
-            }
-            let new = zeros()?;
-            new.slice_set(old, 1, 0)?;
-            Ok(new)
-        };
-        for index in 0..layers {
-            if let Some(layer) = self.layers.get_mut(index) {
-                layer.keys = longer(&layer.keys)?;
-                layer.values = longer(&layer.values)?;
-            } else {
-                self.layers.push(Layer { keys: zeros()?, values: zeros()? });
-            }
-        }
-        // The first of them are taken first.
-        self.free.extend((self.users.len() as u32..pages as u32).rev());
-        self.users.resize(pages, 0);
-        Ok(())
-    }
-
-    fn short(&self, error: &candle_core::Error) -> DecodeError {
-        if is_out_of_memory(error) {
-            return DecodeError::OutOfMemory { bytes: self.shape.page_bytes() };
-        }
-        DecodeError::Device(super::in_one_line(error))
+    /// Every tensor that must stay where it is.
+    #[cfg(test)]
+    pub(super) fn tensors(&self) -> impl Iterator<Item = &Tensor> {
+        let layers = self.layers.iter().flat_map(|layer| [&layer.keys, &layer.values]);
+        layers.chain(&self.range)
     }
 }
 
 impl Pages for DevicePages {
     fn free(&self) -> usize {
-        self.most - (self.users.len() - self.free.len())
+        self.free.len()
     }
 
     fn users(&mut self, page: u32) -> &mut u32 {
@@ -148,19 +148,6 @@ impl Pages for DevicePages {
     }
 
     fn take(&mut self) -> std::result::Result<u32, DecodeError> {
-        if self.free.is_empty() {
-            let known = self.users.len();
-            let pages = (known * 2).max(FIRST).min(self.most);
-            if pages <= known {
-                return Err(DecodeError::OutOfMemory { bytes: self.shape.page_bytes() });
-            }
-            // Where there is no room for twice as many there may be for some.
-            let more = (known + FIRST).min(self.most);
-            let grown = self.grow(pages).or_else(|error| {
-                if is_out_of_memory(&error) && more < pages { self.grow(more) } else { Err(error) }
-            });
-            grown.map_err(|error| self.short(&error))?;
-        }
         let bytes = self.shape.page_bytes();
         let page = self.free.pop().ok_or(DecodeError::OutOfMemory { bytes })?;
         self.users[page as usize] = 1;

@@ -7,9 +7,10 @@ use candle_nn::rotary_emb::{rope_i, rope_thd};
 
 use super::attention::{Heads, attend};
 use super::cache::DevicePages;
-use super::inputs::{Angles, Inputs};
+use super::constants::Constants;
+use super::inputs::{ChosenRows, Inputs, Prepared};
 use super::weights::{Loader, Matrix, Projection};
-use crate::checkpoint::{Checkpoint, Family, Pairing, Parameters};
+use crate::checkpoint::{Checkpoint, Family, Frequencies, Pairing, Parameters};
 use crate::error::LoadError;
 use crate::weights::Weights;
 
@@ -79,11 +80,11 @@ pub(super) struct Model {
 }
 
 impl Model {
-    /// Finds and checks all weights; the angles are those of its positions.
+    /// Finds and checks all weights; the frequencies are those of its positions.
     pub(super) fn load(
         device: &Device,
         checkpoint: &Checkpoint,
-    ) -> std::result::Result<(Self, Angles), LoadError> {
+    ) -> std::result::Result<(Self, Frequencies), LoadError> {
         let (family, parameters) = (checkpoint.family(), checkpoint.parameters().clone());
         let weights = Weights::new(checkpoint.tensors().clone());
         let from = Loader { device, weights: &weights };
@@ -97,14 +98,13 @@ impl Model {
         };
         let norm = from.vector("output_norm.weight", width)?;
         let divisors = weights.vector_if_any("rope_freqs.weight", parameters.rope.size / 2)?;
-        let angles = Angles::new(device, &parameters.rope, divisors.as_deref());
-        let angles = angles.map_err(|error| from.failed("token_embd.weight", &error))?;
+        let frequencies = parameters.rope.frequencies(divisors.as_deref());
         let layers = (0..parameters.layers)
             .map(|index| Layer::load(&from, index, family, &parameters))
             .collect::<std::result::Result<Vec<_>, _>>()?;
         weights.finish(family.name)?;
         let (device, head) = (device.clone(), Projection::new(head));
-        Ok((Self { device, parameters, vocabulary, embedding, layers, norm, head }, angles))
+        Ok((Self { device, parameters, vocabulary, embedding, layers, norm, head }, frequencies))
     }
 
     pub(super) fn device(&self) -> &Device {
@@ -115,16 +115,27 @@ impl Model {
         self.vocabulary
     }
 
-    /// Takes some tokens through all layers; gives the wanted rows of logits.
-    pub(super) fn step(&self, inputs: &Inputs, pages: &DevicePages) -> Result<Vec<f32>> {
+    /// Takes some tokens through all layers; gives the logits of the chosen rows, if any are.
+    pub(super) fn step(
+        &self,
+        inputs: &Inputs,
+        constants: &Constants,
+        pages: &DevicePages,
+    ) -> Result<Option<Tensor>> {
+        let prepared = inputs.prepare(constants, pages.shape())?;
+        let now = Now { constants, prepared: &prepared, pages };
         let mut stream = self.embedding.expand(&inputs.tokens)?;
         for (index, layer) in self.layers.iter().enumerate() {
             let normed = self.norm(&stream, &layer.attention_norm)?;
-            stream = (stream + self.attention(inputs, pages, index, layer, &normed)?)?;
+            stream = (stream + self.attention(now, index, layer, &normed)?)?;
             let normed = self.norm(&stream, &layer.feed_norm)?;
             stream = (stream + self.feed_forward(layer, &normed)?)?;
         }
-        self.logits(inputs, &stream)
+        match &inputs.chosen {
+            ChosenRows::None => Ok(None),
+            ChosenRows::All => self.logits(&stream).map(Some),
+            ChosenRows::Some(rows) => self.logits(&stream.index_select(rows, 0)?).map(Some),
+        }
     }
 
     fn norm(&self, rows: &Tensor, weight: &Tensor) -> Result<Tensor> {
@@ -133,8 +144,7 @@ impl Model {
 
     fn attention(
         &self,
-        inputs: &Inputs,
-        pages: &DevicePages,
+        now: Now<'_>,
         index: usize,
         layer: &Layer,
         normed: &Tensor,
@@ -154,20 +164,20 @@ impl Model {
             keys = self.norm(&keys, k_norm)?;
         }
         let scale = 1.0 / (p.head_size as f64).sqrt();
-        let queries = (self.turn(inputs, &queries)? * scale)?;
-        let keys = self.turn(inputs, &keys)?.transpose(0, 1)?;
-        pages.put(index, &inputs.slots, [&keys, &values.transpose(0, 1)?])?;
+        let queries = (self.turn(now, &queries)? * scale)?;
+        let keys = self.turn(now, &keys)?.transpose(0, 1)?;
+        now.pages.put(index, &now.prepared.slots, [&keys, &values.transpose(0, 1)?])?;
         let queries = queries.reshape((rows, p.query_width()))?;
-        layer.attention_out.apply(&attend(Heads::of(p), inputs, pages, index, &queries)?)
+        layer.attention_out.apply(&attend(Heads::of(p), now, index, &queries)?)
     }
 
     /// Turns every head (rows x heads x head size) by the angles of its row.
-    fn turn(&self, inputs: &Inputs, heads: &Tensor) -> Result<Tensor> {
+    fn turn(&self, now: Now<'_>, heads: &Tensor) -> Result<Tensor> {
         let turned = self.parameters.rope.size;
         let (rows, count, size) = heads.dims3()?;
-        let [cos, sin] = &inputs.angles;
+        let [cos, sin] = &now.prepared.angles;
         let part = heads.narrow(2, 0, turned)?.contiguous()?;
-        let part = match inputs.pairing {
+        let part = match now.constants.pairing {
             Pairing::Halves => rope_thd(&part.unsqueeze(0)?, cos, sin)?.squeeze(0)?,
             Pairing::Neighbours => {
                 // As a batch of sequences of one token: each has angles of its own.
@@ -189,14 +199,19 @@ impl Model {
         layer.down.apply(&(gate * gate_up.narrow(1, wide, wide)?)?)
     }
 
-    fn logits(&self, inputs: &Inputs, stream: &Tensor) -> Result<Vec<f32>> {
-        let Some(wanted) = &inputs.wanted else { return Ok(Vec::new()) };
-        let rows =
-            if inputs.all_wanted { stream.clone() } else { stream.index_select(wanted, 0)? };
-        let normed = self.norm(&rows, &self.norm)?;
+    fn logits(&self, rows: &Tensor) -> Result<Tensor> {
+        let normed = self.norm(rows, &self.norm)?;
         let logits = self.head.apply(&normed)?;
         // Quantizing hides what is not a number: zero is added, or what is left of it.
         let nothing = (normed * 0.0)?.sum_keepdim(1)?;
-        logits.broadcast_add(&nothing)?.flatten_all()?.to_vec1()
+        logits.broadcast_add(&nothing)
     }
+}
+
+/// What all layers of a step compute with.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Now<'a> {
+    pub(super) constants: &'a Constants,
+    pub(super) prepared: &'a Prepared,
+    pub(super) pages: &'a DevicePages,
 }

@@ -122,7 +122,7 @@ impl Projection {
 #[derive(Debug)]
 pub(super) struct Loader<'a> {
     pub(super) device: &'a Device,
-    pub(super) weights: &'a Weights,
+    pub(super) weights: &'a Weights<'a>,
 }
 
 impl Loader<'_> {

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use candle_core::Device;
 use proptest::prelude::*;
 
+use super::acts::{live, rounds, text};
 use super::{
     Decoder, LoadOptions, One, Part, Reference, SequenceId, Wanted, divergence, fixture, open,
 };
@@ -24,15 +25,6 @@ fn options() -> LoadOptions {
 
 fn model(file: &str) -> Box<dyn Decoder> {
     load(&open(&fixture(file)), &options()).unwrap()
-}
-
-/// The tokens of conversation `seed`; all begin with the same `shared`.
-fn text(seed: usize, shared: usize, len: usize) -> Vec<u32> {
-    let token = |i: usize| {
-        let seed = if i < shared { 0 } else { seed + 1 };
-        ((i * 7919 + seed * 104_729) as u32).wrapping_mul(2_654_435_761) % 320
-    };
-    (0..len).map(token).collect()
 }
 
 fn step(decoder: &mut dyn Decoder, sequence: SequenceId, tokens: &[u32]) -> Vec<f32> {
@@ -86,6 +78,39 @@ fn ragged_batches_equal_single_sequences() {
             for (index, text) in texts.iter().enumerate() {
                 let found = decoder.logits(index).unwrap();
                 assert!(same(file, found, &alone(file, text)), "{file}: {index} of {count}");
+            }
+        }
+    }
+}
+
+/// Steps of one token each are filled up with rows and pages that nobody sees.
+#[test]
+fn steps_of_one_token_each_equal_single_sequences() {
+    for file in FILES {
+        let mut decoder = model(file);
+        let lens = [1, 30, PAGE - 2, PAGE + 1, 3 * PAGE, 5 * PAGE - 1, 17];
+        let texts: Vec<_> = (0..).zip(lens).map(|(seed, len)| text(seed, 0, len + 6)).collect();
+        let ids: Vec<_> = texts.iter().map(|_| decoder.open().unwrap()).collect();
+        for ((id, text), len) in ids.iter().zip(&texts).zip(lens) {
+            step(decoder.as_mut(), *id, &text[..len]);
+        }
+        for round in 0..6 {
+            // One leaves each round: 7, 6, … 2 sequences.
+            let part = |index: usize| Part {
+                sequence: ids[index],
+                tokens: &texts[index][lens[index] + round..=lens[index] + round],
+                wanted: if index % 3 == 2 { Wanted::None } else { Wanted::Last },
+            };
+            let parts: Vec<_> = (round..ids.len()).map(part).collect();
+            decoder.forward(&parts).unwrap();
+            for (at, index) in (round..ids.len()).enumerate() {
+                let found = decoder.logits(at).unwrap();
+                if index % 3 == 2 {
+                    assert!(found.is_empty());
+                    continue;
+                }
+                let wanted = alone(file, &texts[index][..=lens[index] + round]);
+                assert!(same(file, found, &wanted), "{file}: {index} in round {round}");
             }
         }
     }
@@ -161,79 +186,17 @@ fn weights_that_are_not_numbers_end_in_an_error() {
     }
 }
 
-/// What happens to a sequence.
-#[derive(Debug, Clone, Copy)]
-enum Act {
-    Extend(usize),
-    Rewind(usize),
-    Branch(usize),
-    Replace,
-}
-
-fn act() -> impl Strategy<Value = Act> {
-    prop_oneof![
-        4 => (1..90_usize).prop_map(Act::Extend),
-        1 => (0..90_usize).prop_map(Act::Rewind),
-        1 => (0..90_usize).prop_map(Act::Branch),
-        1 => Just(Act::Replace),
-    ]
-}
-
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(8))]
 
-    /// Four slots live through random steps together; every sequence always has the logits that a
-    /// fresh one computes for its tokens.
+    /// Every sequence always has the logits that a fresh one computes for its tokens.
     #[test]
-    fn nobody_changes_another_ones_tokens(
-        steps in prop::collection::vec(prop::collection::vec(act(), 4), 1..8),
-    ) {
+    fn nobody_changes_another_ones_tokens(rounds in rounds(8)) {
         let mut decoder = model(FILES[0]);
-        let mut slots: Vec<(SequenceId, Vec<u32>)> =
-            (0..4).map(|_| (decoder.open().unwrap(), Vec::new())).collect();
-        for (round, acts) in steps.iter().enumerate() {
-            let mut fresh = Vec::new();
-            for (index, act) in acts.iter().enumerate() {
-                let (id, tokens) = &mut slots[index];
-                match *act {
-                    Act::Extend(_) => {}
-                    Act::Rewind(keep) => {
-                        decoder.truncate(*id, keep);
-                        tokens.truncate(keep);
-                    }
-                    Act::Branch(keep) => {
-                        let branch = decoder.fork(*id, keep).unwrap();
-                        decoder.close(*id);
-                        *id = branch;
-                        tokens.truncate(keep);
-                    }
-                    Act::Replace => {
-                        decoder.close(*id);
-                        *id = decoder.open().unwrap();
-                        tokens.clear();
-                    }
-                }
-                let more = if let Act::Extend(more) = act { *more } else { 1 };
-                let more = more.min(500 - tokens.len());
-                fresh.push(text(round * 4 + index, 0, more));
-            }
-            let busy: Vec<usize> = (0..4).filter(|index| !fresh[*index].is_empty()).collect();
-            let part = |index: &usize| Part {
-                sequence: slots[*index].0,
-                tokens: &fresh[*index],
-                wanted: Wanted::Last,
-            };
-            let parts: Vec<_> = busy.iter().map(part).collect();
-            decoder.forward(&parts).unwrap();
-            for (part, index) in busy.into_iter().enumerate() {
-                slots[index].1.extend(&fresh[index]);
-                let found = decoder.logits(part).unwrap();
-                prop_assert!(same(FILES[0], found, &alone(FILES[0], &slots[index].1)));
-            }
-        }
-        for (id, _) in slots {
-            decoder.close(id);
-        }
+        live(decoder.as_mut(), &rounds, |tokens, logits| {
+            prop_assert!(same(FILES[0], logits, &alone(FILES[0], tokens)));
+            Ok(())
+        })?;
         prop_assert_eq!(decoder.free_positions(), model(FILES[0]).free_positions());
     }
 }
