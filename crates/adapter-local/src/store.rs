@@ -24,6 +24,7 @@ pub(crate) use ensure::wrong_checksum;
 pub use listing::{ModelState, Removed, StoredModel};
 pub(crate) use record::{hex, write_whole};
 pub(crate) use report::Reporter;
+pub(crate) use repos::is_companion;
 pub use resolve::Located;
 pub(crate) use work::{Held, Stop};
 
@@ -124,9 +125,29 @@ impl ModelStore {
     ) -> Result<PathBuf, Error> {
         match resolve::wanted(catalogue, model)? {
             resolve::Wanted::Hub(address) => {
-                self.bring(&address, repos::Newness::AsOnHub, context).await
+                self.bring(&address, repos::What::Model, repos::Newness::AsOnHub, context).await
             }
             _ => self.ensure(catalogue, model, context).await,
+        }
+    }
+
+    /// The folder of a LoRA adapter. `adapter` is a path, which stays what it is, or an address on
+    /// the Hub (`hf:OWNER/REPO`, `hf:OWNER/REPO@REVISION`, `hf:OWNER/REPO/FOLDER`): then its two
+    /// files are fetched if need be, as [`ensure`](Self::ensure) fetches models.
+    ///
+    /// # Errors
+    /// As [`ensure`](Self::ensure); nothing is said of a path.
+    pub async fn ensure_adapter(
+        &self,
+        adapter: &Path,
+        context: &BuildContext,
+    ) -> Result<PathBuf, Error> {
+        match adapter.to_str().filter(|text| ::hub::Address::is_meant(text)) {
+            Some(text) => {
+                let address = repos::address(text)?;
+                self.bring(&address, repos::What::Adapter, repos::Newness::AsHere, context).await
+            }
+            None => Ok(resolve::home(adapter)),
         }
     }
 

@@ -25,7 +25,7 @@ use crate::error::{LoadCause, LoadError};
 
 pub(crate) use metadata::Metadata;
 pub(crate) use tensor::{GgmlType, TensorInfo};
-pub(crate) use write::{WriteTensor, WriteValue, header as write_header, tensor as write_tensor};
+pub(crate) use write::{WriteTensor, WriteValue, header as write_header, padding as write_padding};
 
 /// A GGUF file whose header has been read and checked.
 #[derive(Debug)]

@@ -5,12 +5,31 @@ use std::io::{self, Write};
 use super::GgmlType;
 
 const ALIGNMENT: usize = 32;
+// The format's numbers of types.
+const U32: u32 = 4;
+const I32: u32 = 5;
+const F32: u32 = 6;
+const BOOL: u32 = 7;
+const TEXT: u32 = 8;
+const ARRAY: u32 = 9;
 
 /// A value of the metadata.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) enum WriteValue {
     /// A 32-bit whole number.
     U32(u32),
+    /// A signed one.
+    I32(i32),
+    /// A 32-bit fraction.
+    F32(f32),
+    /// A truth value.
+    Bool(bool),
+    /// A text.
+    Text(String),
+    /// A list of texts.
+    Texts(Vec<String>),
+    /// A list of signed 32-bit whole numbers.
+    I32s(Vec<i32>),
     /// Bytes as another file has them: the type's number, then the value.
     Raw(Vec<u8>),
 }
@@ -58,11 +77,9 @@ pub(crate) fn header(
     out.write_all(&bytes)
 }
 
-/// Writes the bytes of the next tensor.
-pub(crate) fn tensor(out: &mut impl Write, bytes: &[u8]) -> io::Result<()> {
-    out.write_all(bytes)?;
-    let padding = bytes.len().next_multiple_of(ALIGNMENT) - bytes.len();
-    out.write_all(&[0; ALIGNMENT][..padding])
+/// Writes what comes between the `bytes` of a tensor and the next one.
+pub(crate) fn padding(out: &mut impl Write, bytes: usize) -> io::Result<()> {
+    out.write_all(&[0; ALIGNMENT][..bytes.next_multiple_of(ALIGNMENT) - bytes])
 }
 
 fn put_text(bytes: &mut Vec<u8>, text: &str) {
@@ -70,14 +87,47 @@ fn put_text(bytes: &mut Vec<u8>, text: &str) {
     bytes.extend(text.as_bytes());
 }
 
+/// The type's number, then the value.
 fn put_value(bytes: &mut Vec<u8>, value: &WriteValue) {
+    let mut kind = |number: u32| bytes.extend(number.to_le_bytes());
     match value {
         WriteValue::U32(value) => {
-            bytes.extend(4u32.to_le_bytes());
+            kind(U32);
             bytes.extend(value.to_le_bytes());
+        }
+        WriteValue::I32(value) => {
+            kind(I32);
+            bytes.extend(value.to_le_bytes());
+        }
+        WriteValue::F32(value) => {
+            kind(F32);
+            bytes.extend(value.to_le_bytes());
+        }
+        WriteValue::Bool(value) => {
+            kind(BOOL);
+            bytes.push(u8::from(*value));
+        }
+        WriteValue::Text(text) => {
+            kind(TEXT);
+            put_text(bytes, text);
+        }
+        WriteValue::Texts(texts) => {
+            put_list(bytes, TEXT, texts.len());
+            texts.iter().for_each(|text| put_text(bytes, text));
+        }
+        WriteValue::I32s(numbers) => {
+            put_list(bytes, I32, numbers.len());
+            bytes.extend(numbers.iter().flat_map(|number| number.to_le_bytes()));
         }
         WriteValue::Raw(raw) => bytes.extend(raw),
     }
+}
+
+/// What stands before the items of a list.
+fn put_list(bytes: &mut Vec<u8>, item: u32, len: usize) {
+    bytes.extend(ARRAY.to_le_bytes());
+    bytes.extend(item.to_le_bytes());
+    bytes.extend((len as u64).to_le_bytes());
 }
 
 #[cfg(test)]
@@ -92,6 +142,12 @@ mod tests {
         let metadata = [
             ("a.number".to_owned(), WriteValue::U32(7)),
             ("raw".to_owned(), WriteValue::Raw([4u32, 9].map(u32::to_le_bytes).concat())),
+            ("signed".to_owned(), WriteValue::I32(5)),
+            ("fraction".to_owned(), WriteValue::F32(0.25)),
+            ("truth".to_owned(), WriteValue::Bool(true)),
+            ("text".to_owned(), WriteValue::Text("Ġport".into())),
+            ("texts".to_owned(), WriteValue::Texts(vec!["a".into(), String::new()])),
+            ("numbers".to_owned(), WriteValue::I32s(vec![1, -1])),
         ];
         let tensors = [
             WriteTensor { name: "a".into(), shape: vec![3, 2], kind: GgmlType::F16 },
@@ -99,11 +155,17 @@ mod tests {
         ];
         let mut bytes = Vec::new();
         header(&mut bytes, &metadata, &tensors).unwrap();
-        tensor(&mut bytes, &[1; 12]).unwrap();
-        tensor(&mut bytes, &[2; 20]).unwrap();
+        for (number, len) in [(1, 12), (2, 20)] {
+            bytes.extend(vec![number; len]);
+            padding(&mut bytes, len).unwrap();
+        }
         let file = GgufFile::from_bytes(Path::new("x.gguf"), bytes).unwrap();
         let m = file.metadata();
         assert_eq!((m.u32("a.number"), m.u32("raw")), (Some(7), Some(9)));
+        assert_eq!((m.u32("signed"), m.f32("fraction")), (Some(5), Some(0.25)));
+        assert_eq!((m.bool("truth"), m.str("text")), (Some(true), Some("Ġport")));
+        assert_eq!(m.strings("texts").unwrap().collect::<Vec<_>>(), ["a", ""]);
+        assert_eq!(m.i32s("numbers"), Some(vec![1, -1]));
         let b = file.tensor("b").unwrap();
         assert_eq!((b.shape.as_slice(), b.range.len()), (&[5][..], 20));
         assert_eq!(file.tensor("a").unwrap().shape, [2, 3]);

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use rayon::prelude::*;
 
 use super::config::AdapterConfig;
+use crate::bytes::{NoMemory, zeros};
 use crate::checkpoint::{StoredTensor, gguf_name};
 use crate::error::{LoadCause, LoadError};
 use crate::quantize::expand;
@@ -118,15 +119,15 @@ impl Adapter {
         tensor: &str,
         numbers: &mut [f32],
         row_of: impl Fn(usize) -> usize + Sync,
-    ) {
+    ) -> Result<(), NoMemory> {
         let (Some(pair), Some([_, columns])) = (self.pairs.get(tensor), self.shape(tensor)) else {
-            return;
+            return Ok(());
         };
         // An embedding's rows are tokens: the columns of A, each turned by all of B.
         let (left, right) = if pair.embedding {
-            (transposed(&pair.a), transposed(&pair.b))
+            (transposed(&pair.a)?, transposed(&pair.b)?)
         } else {
-            (expand(&pair.b), expand(&pair.a))
+            (expand(&pair.b)?, expand(&pair.a)?)
         };
         let rank = right.len() / columns.max(1);
         numbers.par_chunks_mut(columns).enumerate().for_each(|(row, out)| {
@@ -136,6 +137,7 @@ impl Adapter {
                 out.iter_mut().zip(right).for_each(|(out, x)| *out += weight * x);
             }
         });
+        Ok(())
     }
 }
 
@@ -182,11 +184,15 @@ fn check_rank(
 }
 
 /// All numbers of a matrix, column after column.
-fn transposed(tensor: &StoredTensor) -> Vec<f32> {
-    let numbers = expand(tensor);
+fn transposed(tensor: &StoredTensor) -> Result<Vec<f32>, NoMemory> {
+    let numbers = expand(tensor)?;
     let columns = tensor.shape.last().copied().unwrap_or(1).max(1);
     let rows = numbers.len() / columns;
-    (0..numbers.len()).map(|at| numbers[at % rows * columns + at / rows]).collect()
+    let mut out = zeros(numbers.len())?;
+    for (at, out) in out.iter_mut().enumerate() {
+        *out = numbers[at % rows * columns + at / rows];
+    }
+    Ok(out)
 }
 
 #[cfg(test)]

@@ -4,7 +4,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use super::Adapter;
-use crate::bytes::Blob;
+use crate::bytes::{Blob, NoMemory};
 use crate::checkpoint::{Family, Pairing, Parameters, StoredTensor, TensorFacts, TensorSource};
 use crate::error::{LoadCause, LoadError};
 use crate::gguf::GgmlType;
@@ -91,12 +91,7 @@ impl RowOrder {
     /// The row in transformers' order that is row `row` of `tensor` here.
     fn theirs(self, tensor: &str, row: usize) -> usize {
         let turned = tensor.ends_with("attn_q.weight") || tensor.ends_with("attn_k.weight");
-        if self.pairing == Pairing::Halves || !turned {
-            return row;
-        }
-        // Neighbours 2i and 2i + 1 of a head are i and i + half over there.
-        let (head, within) = (row / self.head_size, row % self.head_size);
-        head * self.head_size + within / 2 + within % 2 * (self.head_size / 2)
+        if turned { self.pairing.row_in_halves(row, self.head_size) } else { row }
     }
 }
 
@@ -126,9 +121,14 @@ impl TensorSource for Merged {
         }
         // PEFT puts what an adapter brings along in the place of the model's own.
         let brought = self.adapters.iter().find_map(|adapter| adapter.base(name));
-        let mut numbers = expand(brought.unwrap_or(&tensor));
+        let no_memory = |NoMemory { bytes }| {
+            let (path, tensor) = self.shown(name);
+            LoadError::new(path, LoadCause::OutOfMemory { tensor, bytes })
+        };
+        let mut numbers = expand(brought.unwrap_or(&tensor)).map_err(no_memory)?;
         for adapter in &self.adapters {
-            adapter.add_to(name, &mut numbers, |row| self.order.theirs(name, row));
+            let added = adapter.add_to(name, &mut numbers, |row| self.order.theirs(name, row));
+            added.map_err(no_memory)?;
         }
         if numbers.iter().any(|x| !x.is_finite()) {
             let problem = "has a value that is not a finite number once merged".into();
@@ -136,7 +136,7 @@ impl TensorSource for Merged {
             return Err(LoadError::new(path, LoadCause::Shape { tensor, problem }));
         }
         let kind = self.kind(name, tensor.kind);
-        let data = Blob::held(encode(kind, &numbers));
+        let data = Blob::held(encode(kind, &numbers).map_err(no_memory)?);
         Ok(StoredTensor { kind, shape: tensor.shape, data })
     }
 

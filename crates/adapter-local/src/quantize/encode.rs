@@ -8,6 +8,7 @@ use candle_core::quantized::k_quants::{
 use half::{bf16, f16};
 use rayon::prelude::*;
 
+use crate::bytes::{NoMemory, zeros};
 use crate::checkpoint::StoredTensor;
 use crate::gguf::GgmlType;
 use crate::weights::{Matrix, Plain, bytes_of};
@@ -16,9 +17,9 @@ use crate::weights::{Matrix, Plain, bytes_of};
 const TASK: usize = 1 << 16;
 
 /// The numbers as bytes of `kind`. Rows must be whole blocks; the caller has checked it.
-pub(crate) fn encode(kind: GgmlType, numbers: &[f32]) -> Vec<u8> {
+pub(crate) fn encode(kind: GgmlType, numbers: &[f32]) -> Result<Vec<u8>, NoMemory> {
     let (block, bytes) = kind.block();
-    let mut out = vec![0; numbers.len() / block * bytes];
+    let mut out = zeros(numbers.len() / block * bytes)?;
     out.par_chunks_mut(TASK / block * bytes).zip(numbers.par_chunks(TASK)).for_each(
         |(out, numbers)| match kind {
             GgmlType::F32 => floats(numbers, out, f32::to_le_bytes),
@@ -37,7 +38,7 @@ pub(crate) fn encode(kind: GgmlType, numbers: &[f32]) -> Vec<u8> {
             GgmlType::Q8K => blocks::<BlockQ8K>(numbers, out),
         },
     );
-    out
+    Ok(out)
 }
 
 fn floats<const N: usize>(numbers: &[f32], out: &mut [u8], bytes: impl Fn(f32) -> [u8; N]) {
@@ -53,11 +54,11 @@ fn blocks<B: CandleBlock + Plain>(numbers: &[f32], out: &mut [u8]) {
 }
 
 /// All numbers of a tensor, as f32.
-pub(crate) fn expand(tensor: &StoredTensor) -> Vec<f32> {
+pub(crate) fn expand(tensor: &StoredTensor) -> Result<Vec<f32>, NoMemory> {
     let columns = tensor.shape.last().copied().unwrap_or(1).max(1);
     let rows = tensor.shape.iter().product::<usize>() / columns;
     let matrix = Matrix::new(tensor.data.clone(), tensor.kind, rows, columns);
-    let mut out = vec![0.0; rows * columns];
+    let mut out = zeros(rows * columns)?;
     out.par_chunks_mut(columns).enumerate().for_each(|(row, out)| matrix.expand_row(row, out));
-    out
+    Ok(out)
 }

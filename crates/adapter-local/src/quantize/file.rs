@@ -1,16 +1,18 @@
-//! A GGUF file made of another, with its matrices in other types.
+//! A GGUF file made of a model: of another GGUF file, or of a folder, adapters merged into it.
 
-use std::fs::File;
 use std::io::{BufWriter, Write};
-use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::ops::ControlFlow;
+use std::path::PathBuf;
 
 use ports::{Error, ErrorKind};
 use serde::Serialize;
 
 use super::{Quantized, Scheme};
+use crate::LoraSetting;
+use crate::arrange::with_adapters;
 use crate::checkpoint::{Checkpoint, TensorSource};
-use crate::gguf::{GgufFile, WriteTensor, WriteValue, write_header, write_tensor};
+use crate::export::{GgufForm, Meter, WriteProgress, place_for, refuse_existing};
+use crate::gguf::{WriteTensor, WriteValue, write_header, write_padding};
 use crate::store::{disk_error, need_space, sync_folder};
 
 /// What GGUF files carry for the present formats of all quantized types.
@@ -19,6 +21,19 @@ const QUANTIZATION_VERSION: u32 = 2;
 const REPLACED: [&str; 3] =
     ["general.file_type", "general.quantization_version", "general.alignment"];
 
+/// What to write.
+#[derive(Debug, Clone, PartialEq)]
+pub struct QuantizePlan {
+    /// A GGUF file, or a folder with `config.json` and safetensors.
+    pub from: PathBuf,
+    /// The file to write.
+    pub to: PathBuf,
+    /// A type or a mixture of types: `q8_0`, `q4_k_m`, `f16`, …
+    pub quantization: String,
+    /// Adapters to merge first; their paths are folders.
+    pub lora: Vec<LoraSetting>,
+}
+
 /// A model file that was written.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct QuantizedFile {
@@ -26,21 +41,10 @@ pub struct QuantizedFile {
     pub path: PathBuf,
     /// The mixture of types.
     pub quantization: String,
-    /// Size of the file it was made of.
+    /// What the model's numbers took before.
     pub bytes_before: u64,
-    /// Its own size.
+    /// The size of the file.
     pub bytes: u64,
-}
-
-/// How far it is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct QuantizeProgress<'a> {
-    /// The tensor that was written last.
-    pub tensor: &'a str,
-    /// Tensors written.
-    pub done: usize,
-    /// All tensors.
-    pub total: usize,
 }
 
 /// The names of all mixtures that [`quantize_file`] knows.
@@ -48,57 +52,77 @@ pub fn quantizations() -> String {
     Scheme::known()
 }
 
-/// Writes the model in the GGUF file `from` to `to`, its matrices stored as `quantization` says
-/// (`q8_0`, `q4_k_m`, …). Blocks; meant for a thread of its own. The file appears whole or not at
-/// all, and replaces none that is there.
+/// Writes a model as a GGUF file, its matrices stored as the plan says. Blocks; meant for a thread
+/// of its own. The file appears whole or not at all, and replaces none that is there; `report` hears
+/// how far it is and may call it off.
 ///
 /// # Errors
 /// [`ErrorKind::InvalidRequest`] for an unknown name and for a file that is there already;
-/// [`ErrorKind::ModelLoad`] for a model that cannot be read, that is quantized already, and when
-/// the disk is full.
+/// [`ErrorKind::ModelLoad`] for a model that cannot be read, that is quantized already, or for
+/// which GGUF files have no words, and when the disk is full; [`ErrorKind::Unsupported`] for a
+/// tokenizer that they have no name for; [`ErrorKind::Cancelled`] when it was called off.
 pub fn quantize_file(
-    from: &Path,
-    to: &Path,
-    quantization: &str,
-    report: &mut dyn FnMut(QuantizeProgress<'_>),
+    plan: &QuantizePlan,
+    report: &mut dyn FnMut(WriteProgress) -> ControlFlow<()>,
 ) -> Result<QuantizedFile, Error> {
-    let invalid = |message: String| Error::new(ErrorKind::InvalidRequest, message);
-    let scheme: Scheme = quantization.parse().map_err(invalid)?;
-    if to.exists() {
-        let message = format!("{} is there already", to.display());
-        return Err(invalid(message).with_hint("name another file, or remove it first"));
-    }
-    let file = Arc::new(GgufFile::open(from)?);
-    let checkpoint = Checkpoint::of_gguf(Arc::clone(&file))?;
-    let layers = checkpoint.parameters().layers;
-    let source = Quantized::new(Arc::clone(checkpoint.tensors()), scheme, layers)?;
-    let tensors = table(&source);
-    let folder = match to.parent() {
-        Some(folder) if folder != Path::new("") => folder,
-        _ => Path::new("."),
+    let parsed = plan.quantization.parse();
+    let scheme: Scheme =
+        parsed.map_err(|message: String| Error::new(ErrorKind::InvalidRequest, message))?;
+    refuse_existing(&plan.to)?;
+    let checkpoint = Checkpoint::open(&plan.from)?;
+    let bytes_before = match checkpoint.gguf_file() {
+        Some(file) => file.size(),
+        None => stored(checkpoint.tensors().as_ref()),
     };
-    need_space(folder, tensors.iter().map(|tensor| tensor.bytes() as u64).sum())?;
+    let form = GgufForm::of(&with_adapters(checkpoint, &plan.lora)?)?;
+    let entries = entries(form.entries, scheme);
+    let source = Quantized::new(form.tensors, scheme, form.layers)?;
+    let bytes = write(plan, &entries, &source, report)?;
+    let quantization = scheme.to_string();
+    Ok(QuantizedFile { path: plan.to.clone(), quantization, bytes_before, bytes })
+}
+
+/// Writes the file and says how long it is.
+fn write(
+    plan: &QuantizePlan,
+    entries: &[(String, WriteValue)],
+    source: &Quantized,
+    report: &mut dyn FnMut(WriteProgress) -> ControlFlow<()>,
+) -> Result<u64, Error> {
+    let to = plan.to.as_path();
     let failed = |error| disk_error("write", to, error);
-    let part = tempfile::NamedTempFile::new_in(folder).map_err(failed)?;
+    let tensors = table(source);
+    let total = tensors.iter().map(|tensor| tensor.bytes() as u64).sum();
+    let (folder, mut builder) = place_for(to);
+    need_space(folder, total)?;
+    // Readable for whoever may read what this user writes.
+    #[cfg(unix)]
+    builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
+    let part = builder.tempfile_in(folder).map_err(failed)?;
     let mut out = BufWriter::with_capacity(1 << 20, part.as_file());
-    write_header(&mut out, &metadata(&file, scheme), &tensors).map_err(failed)?;
-    for (index, tensor) in tensors.iter().enumerate() {
-        let stored = source.tensor(&tensor.name)?;
-        write_tensor(&mut out, stored.data.as_slice()).map_err(failed)?;
-        report(QuantizeProgress { tensor: &tensor.name, done: index + 1, total: tensors.len() });
+    write_header(&mut out, entries, &tensors).map_err(failed)?;
+    let mut meter = Meter::new(total, report);
+    for tensor in &tensors {
+        source.each_piece(&tensor.name, &mut |piece| {
+            out.write_all(piece).map_err(failed)?;
+            meter.add(piece.len())
+        })?;
+        write_padding(&mut out, tensor.bytes()).map_err(failed)?;
     }
     out.flush().map_err(failed)?;
     drop(out);
     let kept = part.as_file().sync_all().map_err(failed);
     kept?;
-    let written: File = part.persist_noclobber(to).map_err(|error| failed(error.error))?;
+    let written = part.persist_noclobber(to).map_err(|error| failed(error.error))?;
     sync_folder(folder).map_err(failed)?;
-    Ok(QuantizedFile {
-        path: to.to_owned(),
-        quantization: scheme.to_string(),
-        bytes_before: file.size(),
-        bytes: written.metadata().map_err(failed)?.len(),
-    })
+    Ok(written.metadata().map_err(failed)?.len())
+}
+
+/// Bytes of all tensors as they are stored.
+fn stored(source: &dyn TensorSource) -> u64 {
+    let facts = source.names().into_iter().filter_map(|name| source.facts(name));
+    let bytes = facts.filter_map(|facts| facts.kind.row_bytes(facts.shape.iter().product()));
+    bytes.map(|bytes| bytes as u64).sum()
 }
 
 fn table(source: &Quantized) -> Vec<WriteTensor> {
@@ -109,10 +133,9 @@ fn table(source: &Quantized) -> Vec<WriteTensor> {
     source.names().into_iter().filter_map(entry).collect()
 }
 
-/// What the other file says, and what is new.
-fn metadata(file: &GgufFile, scheme: Scheme) -> Vec<(String, WriteValue)> {
-    let kept = file.raw_entries().filter(|(key, _)| !REPLACED.contains(key));
-    let kept = kept.map(|(key, raw)| (key.to_owned(), WriteValue::Raw(raw.to_vec())));
+/// What the model says of itself, and what is new.
+fn entries(model: Vec<(String, WriteValue)>, scheme: Scheme) -> Vec<(String, WriteValue)> {
+    let kept = model.into_iter().filter(|(key, _)| !REPLACED.contains(&key.as_str()));
     let new = [
         (REPLACED[0].to_owned(), WriteValue::U32(scheme.file_type())),
         (REPLACED[1].to_owned(), WriteValue::U32(QUANTIZATION_VERSION)),

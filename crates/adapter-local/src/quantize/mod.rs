@@ -5,6 +5,7 @@
 
 mod encode;
 mod file;
+mod pieces;
 mod scheme;
 mod source;
 
@@ -12,6 +13,7 @@ mod source;
 mod tests;
 
 pub(crate) use encode::{encode, expand};
-pub use file::{QuantizeProgress, QuantizedFile, quantizations, quantize_file};
+pub use file::{QuantizePlan, QuantizedFile, quantizations, quantize_file};
+pub(crate) use pieces::each_piece;
 pub(crate) use scheme::Scheme;
 pub(crate) use source::Quantized;

@@ -3,8 +3,11 @@
 use std::path::Path;
 use std::sync::Arc;
 
+use ports::Error;
+
+use super::pieces::{check, each_piece};
 use super::{Scheme, encode, expand};
-use crate::bytes::Blob;
+use crate::bytes::{Blob, NoMemory};
 use crate::checkpoint::{StoredTensor, TensorFacts, TensorSource};
 use crate::error::{LoadCause, LoadError};
 
@@ -39,6 +42,18 @@ impl Quantized {
         Ok(quantized)
     }
 
+    /// Hands out the bytes of a tensor piece by piece.
+    pub(crate) fn each_piece(
+        &self,
+        name: &str,
+        take: &mut dyn FnMut(&[u8]) -> Result<(), Error>,
+    ) -> Result<(), Error> {
+        let tensor = self.source.tensor(name)?;
+        let facts = TensorFacts { kind: tensor.kind, shape: tensor.shape.clone() };
+        let (path, shown) = self.shown(name);
+        each_piece((path, &shown), &tensor, self.kind(name, &facts), take)
+    }
+
     fn kind(&self, name: &str, facts: &TensorFacts) -> crate::gguf::GgmlType {
         self.scheme.kind(name, &facts.shape, self.layers, self.tied)
     }
@@ -69,13 +84,14 @@ impl TensorSource for Quantized {
         if kind == tensor.kind {
             return Ok(tensor);
         }
-        let numbers = expand(&tensor);
-        if numbers.iter().any(|x| !x.is_finite()) {
-            let problem = "has a value that is not a finite number".into();
+        let no_memory = |NoMemory { bytes }| {
             let (path, tensor) = self.shown(name);
-            return Err(LoadError::new(path, LoadCause::Shape { tensor, problem }));
-        }
-        let data = Blob::held(encode(kind, &numbers));
+            LoadError::new(path, LoadCause::OutOfMemory { tensor, bytes })
+        };
+        let numbers = expand(&tensor).map_err(no_memory)?;
+        let (path, shown) = self.shown(name);
+        check((path, &shown), &numbers, kind)?;
+        let data = Blob::held(encode(kind, &numbers).map_err(no_memory)?);
         Ok(StoredTensor { kind, shape: tensor.shape, data })
     }
 }

@@ -1,19 +1,20 @@
 //! Bytes of every type against what they stand for, and mixtures against llama.cpp's rules.
 
+use std::ops::ControlFlow;
 use std::path::Path;
 use std::sync::Arc;
 
 use ports::ErrorKind;
 use proptest::prelude::*;
 
-use super::{Quantized, Scheme, encode, expand, quantize_file};
+use super::{QuantizePlan, Quantized, Scheme, each_piece, encode, expand, quantize_file};
 use crate::bytes::Blob;
 use crate::checkpoint::{Checkpoint, StoredTensor};
 use crate::error::LoadCause;
 use crate::gguf::GgmlType;
 
 fn tensor(kind: GgmlType, numbers: &[f32]) -> StoredTensor {
-    let data = Blob::held(encode(kind, numbers));
+    let data = Blob::held(encode(kind, numbers).unwrap());
     StoredTensor { kind, shape: vec![numbers.len() / 256, 256], data }
 }
 
@@ -43,7 +44,7 @@ proptest! {
         let numbers: Vec<f32> = numbers.into_iter().map(|x| x * 2.0_f32.powi(scale)).collect();
         let most = numbers.iter().fold(0.0_f32, |most, x| most.max(x.abs()));
         for kind in GgmlType::ALL {
-            let back = expand(&tensor(kind, &numbers));
+            let back = expand(&tensor(kind, &numbers)).unwrap();
             for (found, wanted) in back.iter().zip(&numbers) {
                 let off = (found - wanted).abs();
                 prop_assert!(off <= coarseness(kind) * most, "{kind:?}: {wanted} became {found}");
@@ -55,7 +56,8 @@ proptest! {
 #[test]
 fn zeros_stay_zeros() {
     for kind in GgmlType::ALL {
-        assert!(expand(&tensor(kind, &[0.0; 512])).iter().all(|x| *x == 0.0), "{kind:?}");
+        let back = expand(&tensor(kind, &[0.0; 512])).unwrap();
+        assert!(back.iter().all(|x| *x == 0.0), "{kind:?}");
     }
 }
 
@@ -114,23 +116,87 @@ fn a_written_file_is_the_same_model_in_fewer_bits() {
     let from = fixtures.join("tiny-llama-f32.gguf");
     let folder = tempfile::tempdir().unwrap();
     let to = folder.path().join("out.gguf");
+    let quantization = "q8_0".to_owned();
+    let plan = QuantizePlan { from, to, quantization, lora: Vec::new() };
     let mut told = Vec::new();
-    let written = quantize_file(&from, &to, "q8_0", &mut |p| told.push((p.done, p.total))).unwrap();
-    assert_eq!(told.last(), Some(&(told.len(), told.len())));
+    let written = quantize_file(&plan, &mut |p| {
+        told.push(p);
+        ControlFlow::Continue(())
+    });
+    let written = written.unwrap();
+    assert!(told.last().is_some_and(|last| last.done == last.total && last.total > 0));
     assert!(written.bytes < written.bytes_before / 2, "{written:?}");
     assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1, "nothing else is left");
-    let (before, after) = (Checkpoint::open(&from).unwrap(), Checkpoint::open(&to).unwrap());
+    let before = Checkpoint::open(&plan.from).unwrap();
+    let after = Checkpoint::open(&plan.to).unwrap();
     assert_eq!(before.parameters(), after.parameters());
     assert_eq!(before.tensors().names(), after.tensors().names());
     for name in before.tensors().names() {
         let (wanted, found) =
             (before.tensors().tensor(name).unwrap(), after.tensors().tensor(name).unwrap());
-        let most = expand(&wanted).iter().fold(0.0_f32, |most, x| most.max(x.abs()));
-        for (wanted, found) in expand(&wanted).iter().zip(expand(&found)) {
+        let (wanted, found) = (expand(&wanted).unwrap(), expand(&found).unwrap());
+        let most = wanted.iter().fold(0.0_f32, |most, x| most.max(x.abs()));
+        for (wanted, found) in wanted.iter().zip(found) {
             assert!((wanted - found).abs() <= most / 100.0, "{name}: {wanted} became {found}");
         }
     }
     assert!(after.prompter().is_ok(), "the tokenizer came along");
-    let error = quantize_file(&from, &to, "q8_0", &mut |_| {}).unwrap_err();
+    let error = quantize_file(&plan, &mut |_| ControlFlow::Continue(())).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::InvalidRequest, "a file is never replaced");
+}
+
+#[test]
+fn a_written_file_that_is_called_off_leaves_nothing() {
+    let from = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/tiny-llama-f32.gguf");
+    let folder = tempfile::tempdir().unwrap();
+    let (to, quantization) = (folder.path().join("out.gguf"), "q8_0".to_owned());
+    let plan = QuantizePlan { from, to, quantization, lora: Vec::new() };
+    let mut seen = 0;
+    let error = quantize_file(&plan, &mut |_| {
+        seen = std::fs::read_dir(folder.path()).unwrap().count();
+        ControlFlow::Break(())
+    });
+    assert_eq!((error.unwrap_err().kind(), seen), (ErrorKind::Cancelled, 1));
+    assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0);
+}
+
+#[test]
+fn pieces_are_the_whole_in_order() {
+    // One more row than fits a piece.
+    let (rows, columns) = ((1 << 14) + 1, 256);
+    let numbers: Vec<f32> = (0..rows * columns).map(|n| (n % 977) as f32 - 488.0).collect();
+    let data = Blob::held(encode(GgmlType::F32, &numbers).unwrap());
+    let tensor = StoredTensor { kind: GgmlType::F32, shape: vec![rows, columns], data };
+    for kind in [GgmlType::F32, GgmlType::Bf16, GgmlType::Q8_0, GgmlType::Q4K] {
+        let (mut joined, mut pieces) = (Vec::new(), 0);
+        let mut take = |piece: &[u8]| {
+            joined.extend(piece);
+            pieces += 1;
+            Ok(())
+        };
+        each_piece((Path::new("x"), "t"), &tensor, kind, &mut take).unwrap();
+        assert_eq!((joined, pieces), (encode(kind, &numbers).unwrap(), 2), "{kind:?}");
+    }
+}
+
+#[test]
+fn numbers_that_a_type_has_no_room_for_are_refused() {
+    for (number, kind, fits) in [
+        (65504.0, GgmlType::F16, true),
+        (65536.0, GgmlType::F16, false),
+        (-70000.0, GgmlType::Q8_0, false),
+        (70000.0, GgmlType::Bf16, true),
+        (f32::MAX, GgmlType::Bf16, false),
+        (f32::NAN, GgmlType::F16, false),
+        (f32::NEG_INFINITY, GgmlType::Bf16, false),
+    ] {
+        let mut numbers = vec![0.5; 256];
+        numbers[77] = number;
+        let tensor = tensor(GgmlType::F32, &numbers);
+        let result = each_piece((Path::new("x.gguf"), "t"), &tensor, kind, &mut |_| Ok(()));
+        assert_eq!(result.is_ok(), fits, "{number} as {kind:?}");
+        if let Err(error) = result {
+            assert!(error.to_string().starts_with("x.gguf: tensor \"t\": has "), "{error}");
+        }
+    }
 }

@@ -7,6 +7,7 @@
 
 mod header;
 mod shards;
+mod write;
 
 #[cfg(test)]
 mod tests;
@@ -21,7 +22,8 @@ use crate::checkpoint::StoredTensor;
 use crate::error::{LoadCause, LoadError};
 use crate::gguf::GgmlType;
 
-pub(crate) use shards::Shards;
+pub(crate) use shards::{INDEX, Shards};
+pub(crate) use write::{Planned, header as write_header, index as write_index, shard_name, split};
 
 /// Types of numbers that can be computed with, under the names that the format gives them.
 pub(crate) const DTYPES: [(&str, GgmlType); 3] =

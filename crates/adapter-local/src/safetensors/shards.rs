@@ -11,7 +11,8 @@ use crate::bytes::Bytes;
 use crate::error::{LoadCause, LoadError};
 
 const ONE_FILE: &str = "model.safetensors";
-const INDEX: &str = "model.safetensors.index.json";
+/// What names the files of weights that are in several.
+pub(crate) const INDEX: &str = "model.safetensors.index.json";
 /// The largest in use have some 10 MB.
 const LARGEST_INDEX: u64 = 64 << 20;
 /// The most in use are some 200.

@@ -10,7 +10,7 @@ use super::layout::Layout;
 use super::listing::bytes_under;
 use super::lock::ModelLock;
 use super::record::{self, Known};
-use super::repos::Newness;
+use super::repos::{Newness, What};
 use super::resolve::{Wanted, leading_path, path_of, wanted};
 use super::{Held, ModelStore, Reporter, disk_error, sync_folder};
 use crate::sources::{Failure, Fetch};
@@ -34,7 +34,9 @@ impl ModelStore {
     ) -> Result<PathBuf, Error> {
         let (name, entry) = match wanted(catalogue, model)? {
             Wanted::Own(path) => return Ok(path),
-            Wanted::Hub(address) => return self.bring(&address, Newness::AsHere, context).await,
+            Wanted::Hub(address) => {
+                return self.bring(&address, What::Model, Newness::AsHere, context).await;
+            }
             Wanted::Entry(name, entry) => (name, entry),
         };
         if let Some(path) = leading_path(entry) {

@@ -3,9 +3,10 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use ports::{Error, ErrorKind};
+use ports::Error;
 
 use super::lock::ModelLock;
+use crate::aside::aside;
 
 /// Says to blocking work that its result is no longer wanted.
 #[derive(Debug, Clone, Default)]
@@ -53,14 +54,12 @@ impl Held {
     ) -> Result<T, Error> {
         let guard = StopOnDrop(Stop::default());
         let (stop, held) = (guard.0.clone(), self.clone());
-        let task = tokio::task::spawn_blocking(move || {
+        let result = aside("work on the disk", move || {
             let result = work(&stop);
             drop(held);
             result
         });
-        let result = task.await.map_err(|error| {
-            Error::new(ErrorKind::Internal, "a worker thread died").with_source(error)
-        });
+        let result = result.await;
         drop(guard);
         result
     }

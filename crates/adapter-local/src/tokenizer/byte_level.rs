@@ -26,6 +26,10 @@ impl ByteLevel {
         vocabulary: &Vocabulary,
     ) -> Result<Self, TokenizerError> {
         let pre_tokenizer = PreTokenizer::named(metadata.str("tokenizer.ggml.pre"))?;
+        let pre_tokenizer = match metadata.bool(super::NFC) {
+            Some(nfc) => pre_tokenizer.with_nfc(nfc),
+            None => pre_tokenizer,
+        };
         let tokens = metadata.strings(TOKENS).ok_or(TokenizerError::Missing(TOKENS))?;
         let merges = metadata.strings(MERGES).ok_or(TokenizerError::Missing(MERGES))?;
         let merges = merges.map(bpe::pair).collect::<Result<_, _>>()?;
@@ -131,7 +135,6 @@ pub(super) fn token_bytes(spelling: &str, kind: TokenKind, bytes: &mut Vec<u8>) 
 }
 
 /// The letters of all bytes.
-#[cfg(test)]
 pub(crate) fn byte_letters() -> impl Iterator<Item = char> {
     (0..=255).map(letter)
 }

@@ -13,6 +13,8 @@ pub(crate) enum TokenizerError {
     Unknown { what: &'static str, found: String, known: String },
     #[error("the tokenizer in the model file is damaged: {0}")]
     Damaged(String),
+    #[error("the tokenizer has {0}, which GGUF files cannot say")]
+    NotInGguf(String),
     #[error("the model's vocabulary has no token for the byte 0x{0:02x}")]
     NoToken(u8),
 }
@@ -21,6 +23,7 @@ impl TokenizerError {
     pub(crate) fn kind(&self) -> ErrorKind {
         match self {
             Self::Missing(_) | Self::Damaged(_) | Self::Unknown { .. } => ErrorKind::ModelLoad,
+            Self::NotInGguf(_) => ErrorKind::Unsupported,
             Self::NoToken(_) => ErrorKind::InvalidRequest,
         }
     }
@@ -31,6 +34,9 @@ impl TokenizerError {
                 "the file does not describe a whole model: convert or fetch it again"
             }
             Self::Unknown { .. } => "use another model, or another provider for this one",
+            Self::NotInGguf(_) => {
+                "keep the folder: it runs as it is, and --quant quantizes it when it is loaded"
+            }
             Self::NoToken(_) => "leave the character out: the model cannot read it",
         }
     }

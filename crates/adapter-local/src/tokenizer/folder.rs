@@ -28,9 +28,32 @@ impl Tokenizer {
         config: &TokenizerConfig,
         generation: &GenerationConfig,
     ) -> Result<Self, TokenizerError> {
+        let Described { tokens, vocabulary, begins } = Described::of(&json, config, generation)?;
+        let controls = ControlTokens::of(&vocabulary, &tokens.strips);
+        let encoder = encoder(json, &vocabulary)?;
+        // Chat templates write the beginning of a text themselves: transformers adds nothing.
+        let bos = if begins { Bos::Raw } else { Bos::Never };
+        Ok(Self { vocabulary, controls, encoder, bos })
+    }
+}
+
+/// What the files say of the tokens.
+pub(super) struct Described<'j> {
+    pub(super) tokens: Tokens<'j>,
+    pub(super) vocabulary: Vocabulary,
+    /// Texts begin with the beginning-of-text token.
+    pub(super) begins: bool,
+}
+
+impl<'j> Described<'j> {
+    pub(super) fn of(
+        json: &'j TokenizerJson,
+        config: &'j TokenizerConfig,
+        generation: &GenerationConfig,
+    ) -> Result<Self, TokenizerError> {
         check_model(&json.model)?;
-        let spell = spelling(&json)?;
-        let tokens = Tokens::collect(&json, config)?;
+        let spell = spelling(json)?;
+        let tokens = Tokens::collect(json, config)?;
         let mut vocabulary = Vocabulary::of(tokens.texts(), spell)?;
         let id = |text: Option<&str>| text.and_then(|text| tokens.id(text));
         let (bos, eos) = (id(config.bos_token()), id(config.eos_token()));
@@ -39,12 +62,9 @@ impl Tokenizer {
         let endings = generation.eos().filter(known);
         let bos = bos.or_else(|| generation.bos().filter(known));
         vocabulary.name_roles(bos, eos.or_else(|| generation.eos().find(known)), endings);
-        let controls = ControlTokens::of(&vocabulary, &tokens.strips);
-        let begins = config.add_bos_token().unwrap_or_else(|| begins_with_bos(&json, &vocabulary));
-        let encoder = encoder(json, &vocabulary)?;
-        // Chat templates write the beginning of a text themselves: transformers adds nothing.
-        let bos = if begins && vocabulary.bos().is_some() { Bos::Raw } else { Bos::Never };
-        Ok(Self { vocabulary, controls, encoder, bos })
+        let begins = config.add_bos_token().unwrap_or_else(|| begins_with_bos(json, &vocabulary));
+        let begins = begins && vocabulary.bos().is_some();
+        Ok(Self { tokens, vocabulary, begins })
     }
 }
 
@@ -95,10 +115,10 @@ fn has_step(value: &Value, is: &dyn Fn(&Value) -> bool) -> bool {
 }
 
 /// All tokens by their ids.
-struct Tokens<'j> {
+pub(super) struct Tokens<'j> {
     by_id: Vec<Option<(&'j str, TokenKind)>>,
     ids: HashMap<&'j str, u32>,
-    strips: BTreeMap<u32, Strip>,
+    pub(super) strips: BTreeMap<u32, Strip>,
 }
 
 impl<'j> Tokens<'j> {
@@ -168,8 +188,13 @@ impl<'j> Tokens<'j> {
         }
     }
 
-    fn id(&self, text: &str) -> Option<u32> {
+    pub(super) fn id(&self, text: &str) -> Option<u32> {
         self.ids.get(text).copied()
+    }
+
+    /// The spelling of a token.
+    pub(super) fn text(&self, id: u32) -> Option<&'j str> {
+        self.by_id.get(id as usize).copied().flatten().map(|(text, _)| text)
     }
 
     /// Ids that no token has are never used.
@@ -220,7 +245,7 @@ const LLAMA3: &str = r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{
 
 /// The name of our pre-tokenizer that cuts as these steps do, and whether texts are brought to
 /// normal form C. Ours takes linear time whatever the text, the library's patterns do not.
-fn own_steps(normalizer: &Value, pre_tokenizer: &Value) -> Option<(&'static str, bool)> {
+pub(super) fn own_steps(normalizer: &Value, pre_tokenizer: &Value) -> Option<(&'static str, bool)> {
     let nfc = match normalizer {
         Value::Null => false,
         step if step["type"] == "NFC" => true,

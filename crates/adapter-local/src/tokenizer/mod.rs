@@ -10,6 +10,7 @@ mod bpe;
 mod byte_level;
 mod controls;
 mod error;
+mod export;
 mod folder;
 mod guard;
 mod pipeline;
@@ -29,10 +30,10 @@ use byte_level::ByteLevel;
 use pipeline::Pipeline;
 use sentencepiece::SentencePiece;
 
-#[cfg(test)]
 pub(crate) use byte_level::byte_letters;
 pub(crate) use controls::{ControlTokens, Piece};
 pub(crate) use error::TokenizerError;
+pub(crate) use export::{GgufTokenizer, NFC};
 pub(crate) use guard::Guard;
 pub(crate) use vocabulary::{TokenKind, Vocabulary};
 

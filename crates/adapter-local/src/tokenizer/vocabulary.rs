@@ -55,6 +55,18 @@ impl TokenKind {
             _ => Self::Normal,
         }
     }
+
+    /// The number that GGUF files have for it.
+    pub(crate) fn number(self) -> i32 {
+        match self {
+            Self::Normal => 1,
+            Self::Unknown => 2,
+            Self::Control => 3,
+            Self::UserDefined => 4,
+            Self::Unused => 5,
+            Self::Byte => 6,
+        }
+    }
 }
 
 /// Appends the bytes of a token of this spelling and kind.
@@ -160,6 +172,14 @@ impl Vocabulary {
                 self.endings.remove(&end);
             }
         }
+    }
+
+    /// The tokens that end a generation and are known neither by their spelling nor as the one that
+    /// ends a text: files must name them.
+    pub(super) fn named_endings(&self) -> Vec<u32> {
+        let spelled = |id: u32| ENDINGS.iter().any(|text| text.as_bytes() == self.bytes(id));
+        let named = |id: &u32| Some(*id) != self.eos && !spelled(*id);
+        self.endings.iter().copied().filter(named).collect()
     }
 
     /// How many tokens there are.

@@ -1,7 +1,9 @@
 //! `textport models`.
 
 mod inspect;
+mod merge_lora;
 mod quantize;
+mod write;
 
 use std::io::{self, BufRead, IsTerminal};
 use std::path::Path;
@@ -27,7 +29,7 @@ struct Shelf {
     store: ModelStore,
 }
 
-/// Lists, fetches, inspects and removes models.
+/// Lists, fetches, inspects, writes and removes models.
 ///
 /// # Errors
 /// When there is no such model, or it cannot be fetched, read or removed.
@@ -46,9 +48,8 @@ pub(crate) fn run(
         ModelsVerb::Inspect { model } => {
             inspect::run(&shelf.store.locate(&shelf.catalogue, model)?, output)
         }
-        ModelsVerb::Quantize { input, output: to, quant } => {
-            quantize::run(input, to, quant, output)
-        }
+        ModelsVerb::Quantize(args) => quantize::run(&shelf, args, output),
+        ModelsVerb::MergeLora(args) => merge_lora::run(&shelf, args, output),
         ModelsVerb::Rm { name, yes } => remove(&shelf, name, *yes, output),
     }
 }

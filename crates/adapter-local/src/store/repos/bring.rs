@@ -6,10 +6,19 @@ use std::path::PathBuf;
 use ::hub::{Address, Client, HubCache, RepoFile, Token, Wanted};
 use ports::{BuildContext, Error, ErrorKind, SecretRef};
 
-use super::choice::{Choice, choose, shards};
+use super::choice::{Choice, choose, choose_adapter, shards};
 use super::here::{Here, here};
 use crate::sources::{Asked, hub_error};
 use crate::store::{ModelStore, Reporter, need_space};
+
+/// What an address stands for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::store) enum What {
+    /// A model: the folder of what belongs to it, or a file.
+    Model,
+    /// A LoRA adapter; what follows the repository is a folder in it.
+    Adapter,
+}
 
 /// Which commit of a branch will do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -21,16 +30,17 @@ pub(in crate::store) enum Newness {
 }
 
 impl ModelStore {
-    /// The folder or file of a model of the Hub.
+    /// The folder or file of a model or adapter of the Hub.
     pub(in crate::store) async fn bring(
         &self,
         address: &Address,
+        what: What,
         newness: Newness,
         context: &BuildContext,
     ) -> Result<PathBuf, Error> {
         let cache = self.hub_cache();
         let known = cache.commit(&address.repo, address.revision());
-        let here = known.map_or(Here::Nothing, |commit| here(cache, address, &commit));
+        let here = known.map_or(Here::Nothing, |commit| here(cache, address, what, &commit));
         match (here, newness) {
             (Here::All(found), Newness::AsHere) => return Ok(found.path),
             (Here::All(found) | Here::Enough(found), _) if context.offline() => {
@@ -45,7 +55,7 @@ impl ModelStore {
         let asked = Asked { name: address, endpoint: self.hub_endpoint(), known: token.is_some() };
         let client = Client::new(self.hub_endpoint(), token);
         let client = client.map_err(|error| hub_error(&asked, error))?;
-        Bring { cache, address, asked, client, context }.run().await
+        Bring { cache, address, what, asked, client, context }.run().await
     }
 }
 
@@ -62,6 +72,7 @@ fn offline(address: &Address, here: &Here) -> Error {
 struct Bring<'a> {
     cache: &'a HubCache,
     address: &'a Address,
+    what: What,
     asked: Asked<'a>,
     client: Client,
     context: &'a BuildContext,
@@ -89,6 +100,14 @@ impl Bring<'_> {
     async fn chosen(&self, commit: &str, listing: &[RepoFile]) -> Result<PathBuf, Error> {
         let Address { repo, .. } = self.address;
         let names: Vec<&str> = listing.iter().map(|file| file.path.as_str()).collect();
+        if self.what == What::Adapter {
+            let folder = self.address.file.as_deref();
+            let files = choose_adapter(&names, folder);
+            let files = files.map_err(|unclear| unclear.error(self.address))?;
+            self.fetch(commit, listing, &files).await?;
+            let snapshot = self.cache.snapshot(repo, commit);
+            return Ok(folder.map_or_else(|| snapshot.clone(), |folder| snapshot.join(folder)));
+        }
         let choice = match &self.address.file {
             Some(file) => Choice::Gguf(file.clone()),
             None => choose(&names).map_err(|unclear| unclear.error(self.address))?,

@@ -42,6 +42,8 @@ pub(super) enum Unclear {
     Several(Vec<String>),
     /// There is no model, or in no form that is read; these weights are there.
     None(Vec<String>),
+    /// There is no adapter there; these files belong to some.
+    NoAdapter(Vec<String>),
 }
 
 #[derive(Deserialize)]
@@ -53,7 +55,7 @@ struct Index {
 pub(super) fn choose(names: &[&str]) -> Result<Choice, Unclear> {
     let has = |wanted: &str| names.contains(&wanted);
     let companions = || {
-        let known = |name: &&str| COMPANIONS.contains(name) || is_template(name);
+        let known = |name: &&str| is_companion(name);
         names.iter().copied().filter(known).map(str::to_owned)
     };
     if has("config.json") && (has(WHOLE) || has(INDEX)) {
@@ -61,8 +63,7 @@ pub(super) fn choose(names: &[&str]) -> Result<Choice, Unclear> {
         let files = companions().chain([weights.to_owned()]).collect();
         return Ok(Choice::Folder { files, index: (weights == INDEX).then_some(INDEX) });
     }
-    if ADAPTER.iter().all(|name| has(name)) {
-        let files = companions().chain(ADAPTER.map(str::to_owned)).collect();
+    if let Ok(files) = choose_adapter(names, None) {
         return Ok(Choice::Folder { files, index: None });
     }
     let mut files = ending(names, ".gguf");
@@ -77,6 +78,27 @@ pub(super) fn choose(names: &[&str]) -> Result<Choice, Unclear> {
             Err(Unclear::None(weights.concat()))
         }
     }
+}
+
+/// The two files of an adapter: at the top of the repository, or in a folder of it.
+pub(super) fn choose_adapter(names: &[&str], folder: Option<&str>) -> Result<Vec<String>, Unclear> {
+    let within = |name: &str| match folder {
+        Some(folder) => format!("{}/{name}", folder.trim_end_matches('/')),
+        None => name.to_owned(),
+    };
+    let files = ADAPTER.map(within);
+    if files.iter().all(|file| names.contains(&file.as_str())) {
+        return Ok(files.into());
+    }
+    let is_adapter = |name: &&&str| name.rsplit('/').next().unwrap_or(name).starts_with("adapter_");
+    Err(Unclear::NoAdapter(
+        names.iter().filter(is_adapter).map(|name| (*name).to_owned()).collect(),
+    ))
+}
+
+/// Whether a file is read beside the weights of a model.
+pub(crate) fn is_companion(name: &str) -> bool {
+    COMPANIONS.contains(&name) || is_template(name)
 }
 
 /// The names that end so, in any case.
@@ -129,6 +151,18 @@ impl Unclear {
                 Error::new(ErrorKind::ModelLoad, message)
                     .with_hint("look for a repository with safetensors or GGUF files")
             }
+            Self::NoAdapter(files) => {
+                let there = match files.as_slice() {
+                    [] => "no file of an adapter".to_owned(),
+                    files => format!("only {}", few(files)),
+                };
+                let [config, weights] = ADAPTER;
+                let message = format!("{address} has no {config} with {weights}, but {there}");
+                Error::new(ErrorKind::ModelLoad, message).with_hint(
+                    "name the folder inside, hf:OWNER/REPO/FOLDER, or save the adapter again with \
+                     safe_serialization=True",
+                )
+            }
         }
     }
 }
@@ -175,8 +209,28 @@ mod tests {
         let sharded = ["config.json", INDEX, "model-00001-of-00002.safetensors"];
         let Ok(Choice::Folder { files, index: Some(INDEX) }) = choose(&sharded) else { panic!() };
         assert_eq!(files, ["config.json", INDEX]);
-        let adapter = ["README.md", "adapter_config.json", "adapter_model.safetensors"];
-        assert!(matches!(choose(&adapter), Ok(Choice::Folder { files, .. }) if files.len() == 2));
+    }
+
+    #[test]
+    fn an_adapter_is_two_files_whatever_lies_beside_them() {
+        let names = [
+            "README.md",
+            "adapter_config.json",
+            "adapter_model.safetensors",
+            "last/adapter_config.json",
+            "last/adapter_model.safetensors",
+            "old/adapter_model.bin",
+            "tokenizer.json",
+        ];
+        let top = ["adapter_config.json", "adapter_model.safetensors"];
+        assert!(matches!(choose(&names), Ok(Choice::Folder { files, .. }) if files == top));
+        assert_eq!(choose_adapter(&names, None).unwrap(), top);
+        let last = ["last/adapter_config.json", "last/adapter_model.safetensors"];
+        assert_eq!(choose_adapter(&names, Some("last/")).unwrap(), last);
+        let address = Address::parse("hf:o/n/old").unwrap();
+        let error = choose_adapter(&["old/adapter_model.bin"], Some("old")).unwrap_err();
+        let error = error.error(&address).to_string();
+        assert!(error.ends_with("but only old/adapter_model.bin"), "{error}");
     }
 
     #[test]

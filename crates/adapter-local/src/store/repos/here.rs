@@ -5,7 +5,8 @@ use std::path::PathBuf;
 
 use ::hub::{Address, HubCache};
 
-use super::choice::{Choice, choose, shards};
+use super::bring::What;
+use super::choice::{Choice, choose, choose_adapter, shards};
 use crate::store::{Located, ModelState};
 
 /// What of a commit is here.
@@ -34,7 +35,8 @@ pub(super) struct Found {
 pub(in crate::store) fn located(cache: &HubCache, address: &Address) -> Located {
     let Address { repo, .. } = address;
     let commit = cache.commit(repo, address.revision());
-    let here = commit.as_ref().map_or(Here::Nothing, |commit| here(cache, address, commit));
+    let here =
+        commit.as_ref().map_or(Here::Nothing, |commit| here(cache, address, What::Model, commit));
     let begun = || cache.model(repo).is_some_and(|model| model.incomplete > 0);
     let (path, state) = match here {
         Here::All(found) | Here::Enough(found) => (found.path, ModelState::Fetched),
@@ -46,8 +48,11 @@ pub(in crate::store) fn located(cache: &HubCache, address: &Address) -> Located 
 }
 
 /// What is here of an address at a commit.
-pub(super) fn here(cache: &HubCache, address: &Address, commit: &str) -> Here {
+pub(super) fn here(cache: &HubCache, address: &Address, what: What, commit: &str) -> Here {
     let commit = Commit::read(cache, address, commit);
+    if what == What::Adapter {
+        return commit.adapter();
+    }
     if let Some(file) = &address.file {
         return match commit.size(file) {
             Some(bytes) => Here::All(commit.found(file, bytes)),
@@ -124,6 +129,16 @@ impl<'a> Commit<'a> {
             None if likely_all => Here::All(found),
             None => Here::Enough(found),
         }
+    }
+
+    fn adapter(&self) -> Here {
+        let folder = self.address.file.as_deref();
+        let Ok(files) = choose_adapter(&self.names(), folder) else { return self.rest() };
+        let sizes: Option<Vec<u64>> = files.iter().map(|file| self.size(file)).collect();
+        let Some(sizes) = sizes else { return self.rest() };
+        let snapshot = self.cache.snapshot(&self.address.repo, self.commit);
+        let path = folder.map_or_else(|| snapshot.clone(), |folder| snapshot.join(folder));
+        Here::All(Found { path, bytes: sizes.iter().sum() })
     }
 
     fn rest(&self) -> Here {

@@ -4,6 +4,7 @@ use ::hub::{Address, CachedModel, CachedRevision, HubCache};
 use ports::{Error, ErrorKind};
 
 use super::address;
+use super::bring::What;
 use super::here::{Found, Here, here};
 use crate::store::{ModelState, Removed, StoredModel, disk_error};
 
@@ -37,7 +38,7 @@ fn of_revision(
         }
     };
     let whole = named(None);
-    match here(cache, &whole, &revision.commit) {
+    match here(cache, &whole, What::Model, &revision.commit) {
         Here::All(found) | Here::Enough(found) if found.path.is_dir() => {
             return vec![fetched(cache, &whole, found)];
         }
@@ -50,7 +51,7 @@ fn of_revision(
     let gguf = revision.files.iter().filter(|f| f.path.to_ascii_lowercase().ends_with(".gguf"));
     let rows = gguf.filter_map(|file| {
         let address = named(Some(file.path.clone()));
-        match here(cache, &address, &revision.commit) {
+        match here(cache, &address, What::Model, &revision.commit) {
             Here::All(found) => Some(fetched(cache, &address, found)),
             _ => None,
         }

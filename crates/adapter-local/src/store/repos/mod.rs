@@ -5,7 +5,8 @@ mod choice;
 mod here;
 mod listed;
 
-pub(super) use bring::Newness;
+pub(super) use bring::{Newness, What};
+pub(crate) use choice::is_companion;
 pub(super) use here::located;
 pub(super) use listed::{list, remove};
 

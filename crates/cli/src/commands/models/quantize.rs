@@ -1,37 +1,34 @@
-//! `textport models quantize`: a GGUF file in fewer bits.
+//! `textport models quantize`: a model as a GGUF file.
 
-use std::path::Path;
-
-use indicatif::{HumanBytes, ProgressBar, ProgressStyle};
+use indicatif::HumanBytes;
 use serde_json::json;
-use textport::local::quantize_file;
+use textport::local::{QuantizePlan, quantize_file};
 
+use super::Shelf;
+use super::write::{ingredients, write};
+use crate::args::QuantizeArgs;
 use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::output::Output;
+use crate::runtime::Runtime;
 
-/// Writes `from` as `to` and says how much smaller it is.
+/// Writes the file and says how much smaller it is.
 ///
 /// # Errors
-/// When the model cannot be read or written, or is quantized already.
-pub(crate) fn run(
-    from: &Path,
-    to: &Path,
-    quantization: &str,
+/// When the model or an adapter cannot be found, read or written as a GGUF file, or is quantized
+/// already.
+pub(super) fn run(
+    shelf: &Shelf,
+    args: &QuantizeArgs,
     output: &mut Output,
 ) -> Result<Exit, Failure> {
     let format = output.format().no_lines("models quantize")?;
-    let bar = if output.may_draw() { ProgressBar::new(0) } else { ProgressBar::hidden() };
-    if let Ok(style) = ProgressStyle::with_template("{bar:30} {pos}/{len} {msg} {eta}") {
-        bar.set_style(style);
-    }
-    let written = quantize_file(from, to, quantization, &mut |progress| {
-        bar.set_length(progress.total as u64);
-        bar.set_position(progress.done as u64);
-        bar.set_message(progress.tensor.to_owned());
-    });
-    bar.finish_and_clear();
-    let written = written?;
+    let runtime = Runtime::new()?;
+    let (from, lora) = ingredients(shelf, &args.input, &args.lora, &runtime, output)?;
+    let (to, quantization) = (args.output.clone(), args.quant.clone());
+    let plan = QuantizePlan { from, to, quantization, lora };
+    let task = format!("writing {}", args.output.display());
+    let written = write(task, &runtime, output, move |report| quantize_file(&plan, report))?;
     if format.is_json() {
         output.json(&json!({ "v": 1, "written": written }))?;
         return Ok(Exit::Ok);
