@@ -6,7 +6,8 @@
 //! ```
 //!
 //! Each turn is one warm-up and one measured run of 512 tokens of prefill, then of 128 tokens
-//! generated one by one from an empty context, all random tokens.
+//! generated one by one from an empty context, all random tokens. `--first candle MODEL.gguf` loads
+//! the model, computes one token and ends; benches/side_by_side.py measures that process as a whole.
 
 use std::collections::BTreeMap;
 use std::error::Error;
@@ -19,7 +20,8 @@ use std::time::Instant;
 use candle_core::quantized::gguf_file::Content;
 use candle_core::{Device, Tensor};
 use candle_transformers::models::{quantized_llama, quantized_qwen2, quantized_qwen3};
-use textport_adapter_local::{BenchKind, BenchPlan, bench};
+use ports::BuildContext;
+use textport_adapter_local::{BenchKind, BenchModel, BenchPlan, bench};
 
 const PREFILL: usize = 512;
 const DECODE: usize = 128;
@@ -33,6 +35,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let figures = match words.as_slice() {
         ["--turn", "textport", model, threads] => textport(Path::new(model), threads.parse()?)?,
         ["--turn", "candle", model, _] => candle(Path::new(model))?,
+        ["--first", "candle", model] => return Candle::load(Path::new(model))?.forward(&[100], 0),
         [model] => return compare(model, "2", 5),
         [model, threads] => return compare(model, threads, 5),
         [model, threads, rounds] => return compare(model, threads, rounds.parse()?),
@@ -92,7 +95,8 @@ fn textport(model: &Path, threads: usize) -> Result<Figures, Box<dyn Error>> {
         repetitions: 1,
         ..BenchPlan::default()
     };
-    let report = bench(model, &plan, &mut |_| {})?;
+    let model = BenchModel::Path(model.to_owned());
+    let report = bench(&model, &plan, &BuildContext::default(), &mut |_| {})?;
     let speed = |kind| report.rows.iter().find(|row| row.kind == kind);
     let speed = |kind| speed(kind).map_or(0.0, |row| row.tokens_per_s.median);
     Ok([speed(BenchKind::Prefill), speed(BenchKind::Decode), report.load_s.median])

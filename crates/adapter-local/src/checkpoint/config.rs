@@ -28,6 +28,11 @@ impl HfConfig {
         Self::of(path, keys)
     }
 
+    /// Reads a file of this form, whatever its name is.
+    pub(super) fn read_file(path: &Path) -> Result<Self, LoadError> {
+        Self::of(path.to_owned(), read_object(path)?)
+    }
+
     fn of(path: PathBuf, keys: Map<String, Value>) -> Result<Self, LoadError> {
         let failed = |cause| LoadError::new(&path, cause);
         let missing = || failed(LoadCause::MissingKey("model_type".into()));
@@ -51,6 +56,11 @@ impl HfConfig {
     /// Whether the projections of attention have biases.
     pub(super) fn attention_bias(&self) -> Result<bool, LoadError> {
         Ok(self.keys().flag("attention_bias")?.unwrap_or(false))
+    }
+
+    /// How many tokens the model knows.
+    pub(super) fn vocabulary(&self) -> Result<usize, LoadError> {
+        self.keys().size("vocab_size", MOST_WIDTH)
     }
 
     /// How the model is built.
@@ -161,17 +171,21 @@ pub(crate) fn read_keys(folder: &Path) -> Result<(PathBuf, Map<String, Value>), 
     if !path.exists() {
         return Err(LoadError::new(folder, LoadCause::NoConfig));
     }
-    let bytes = Bytes::map(&path)?;
+    let keys = read_object(&path)?;
+    Ok((path, keys))
+}
+
+fn read_object(path: &Path) -> Result<Map<String, Value>, LoadError> {
+    let bytes = Bytes::map(path)?;
     let (value, most) = (bytes.len() as u64, LARGEST);
     if value > most {
         let what = "size of the file".to_owned();
-        return Err(LoadError::new(&path, LoadCause::Absurd { what, value, most }));
+        return Err(LoadError::new(path, LoadCause::Absurd { what, value, most }));
     }
-    let keys = serde_json::from_slice(&bytes).map_err(|error| {
+    serde_json::from_slice(&bytes).map_err(|error| {
         let (what, problem) = ("the file".to_owned(), error.to_string());
-        LoadError::new(&path, LoadCause::Json { what, problem })
-    })?;
-    Ok((path, keys))
+        LoadError::new(path, LoadCause::Json { what, problem })
+    })
 }
 
 /// Lookups in a table of the file. Null is as good as absent.

@@ -10,7 +10,7 @@ use ports::{Error, ErrorKind};
 use rayon::prelude::*;
 
 use super::tensor::{StoredTensor, TensorFacts, TensorSource};
-use crate::bytes::Blob;
+use crate::bytes::{Blob, NoMemory, zeros};
 use crate::error::{LoadCause, LoadError};
 use crate::gguf::GgmlType;
 use crate::weights::Matrix;
@@ -28,7 +28,7 @@ pub(crate) enum Dtype {
 const WORDS: [(&str, Dtype); 3] = [("f32", Dtype::F32), ("f16", Dtype::F16), ("bf16", Dtype::Bf16)];
 
 impl Dtype {
-    fn kind(self) -> GgmlType {
+    pub(crate) fn kind(self) -> GgmlType {
         match self {
             Self::F32 => GgmlType::F32,
             Self::F16 => GgmlType::F16,
@@ -98,12 +98,12 @@ impl Converted {
         let rows = shape.iter().rev().skip(1).product::<usize>();
         let (dtype, size) = (self.dtype, self.dtype.kind().block().1);
         // Cannot overflow: the numbers are in memory or in a file already.
-        let bytes = rows * columns * size;
-        let mut out = Vec::new();
-        if out.try_reserve_exact(bytes).is_err() {
-            return Err(LoadError::new(path, LoadCause::OutOfMemory { tensor, bytes }));
-        }
-        out.resize(bytes, 0);
+        let mut out = match zeros::<u8>(rows * columns * size) {
+            Ok(out) => out,
+            Err(NoMemory { bytes }) => {
+                return Err(LoadError::new(path, LoadCause::OutOfMemory { tensor, bytes }));
+            }
+        };
         let matrix = Matrix::new(data, kind, rows, columns);
         let bad = out.par_chunks_mut(columns * size).enumerate().find_map_any(|(row, out)| {
             let mut numbers = vec![0.0; columns];
@@ -119,7 +119,8 @@ impl Converted {
     }
 }
 
-fn is_matrix(facts: &TensorFacts) -> bool {
+/// Whether it is no short list of numbers.
+pub(super) fn is_matrix(facts: &TensorFacts) -> bool {
     facts.shape.iter().filter(|n| **n > 1).count() > 1
 }
 

@@ -7,6 +7,7 @@
 //! |---|---|---|---|
 //! | a GGUF file | its metadata | in it | its metadata |
 //! | a folder | `config.json` | safetensors | `tokenizer.json` and its neighbours |
+//! | a shape alone | a published model's, or a `config.json` | random | none |
 
 mod config;
 mod config_rope;
@@ -15,7 +16,9 @@ mod folder;
 mod gguf;
 mod names;
 mod parameters;
+mod random;
 mod rope;
+mod shapes;
 mod tensor;
 
 #[cfg(test)]
@@ -24,7 +27,7 @@ mod tests;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use ports::Error;
+use ports::{Error, ErrorKind};
 
 use crate::error::{LoadCause, LoadError};
 use crate::gguf::GgufFile;
@@ -34,12 +37,15 @@ use crate::sampler::SamplerSettings;
 
 use config::HfConfig;
 use folder::Folder;
+use random::RandomWeights;
 
 pub(crate) use config::{model_type, read_keys};
 pub(crate) use dtype::{Converted, Dtype};
-pub(crate) use names::gguf_name;
+pub(crate) use names::{gguf_name, hf_name};
 pub(crate) use parameters::{Family, Parameters};
-pub(crate) use rope::{Frequencies, Pairing, RopeParameters};
+pub(crate) use rope::{Frequencies, Pairing, RopeParameters, RopeScaling, Yarn};
+pub(crate) use shapes::Shape;
+pub use shapes::known_shapes;
 pub(crate) use tensor::{StoredTensor, TensorFacts, TensorSource};
 
 /// Where a model's texts are: tokenizer, chat template, sampling defaults.
@@ -47,6 +53,8 @@ pub(crate) use tensor::{StoredTensor, TensorFacts, TensorSource};
 enum Texts {
     Gguf(Arc<GgufFile>),
     Folder(PathBuf),
+    /// A shape alone has none.
+    Absent,
 }
 
 /// A model that has been found and described, and of which nothing has been computed yet.
@@ -97,6 +105,17 @@ impl Checkpoint {
         })
     }
 
+    /// A model of that shape with random numbers, its matrices stored as `dtype`.
+    pub(crate) fn of_shape(shape: &Shape, dtype: Dtype) -> Self {
+        Self {
+            path: PathBuf::from(&shape.name),
+            family: shape.family,
+            parameters: shape.parameters.clone(),
+            tensors: Arc::new(RandomWeights::new(shape, dtype)),
+            texts: Texts::Absent,
+        }
+    }
+
     /// The same model with its matrices kept in another type.
     pub(crate) fn with_dtype(self, dtype: Dtype) -> Self {
         let tensors = Arc::clone(&self.tensors);
@@ -127,6 +146,11 @@ impl Checkpoint {
         self.family
     }
 
+    /// The model's own name, where its file says one.
+    pub(crate) fn name(&self) -> Option<&str> {
+        self.gguf_file().and_then(|file| file.metadata().str("general.name"))
+    }
+
     /// How the model is built.
     pub(crate) fn parameters(&self) -> &Parameters {
         &self.parameters
@@ -137,11 +161,20 @@ impl Checkpoint {
         &self.tensors
     }
 
+    /// The GGUF file that it is, if it is one.
+    pub(crate) fn gguf_file(&self) -> Option<&Arc<GgufFile>> {
+        match &self.texts {
+            Texts::Gguf(file) => Some(file),
+            Texts::Folder(_) | Texts::Absent => None,
+        }
+    }
+
     /// What makes its prompts.
     pub(crate) fn prompter(&self) -> Result<Prompter, Error> {
         match &self.texts {
             Texts::Gguf(file) => Prompter::load(file.metadata()),
             Texts::Folder(folder) => Prompter::of_folder(&HfText::read(folder)?),
+            Texts::Absent => Err(self.no_texts()),
         }
     }
 
@@ -152,6 +185,12 @@ impl Checkpoint {
             Texts::Folder(folder) => {
                 SamplerSettings::of_generation_config(HfText::read(folder)?.generation())
             }
+            Texts::Absent => return Err(self.no_texts()),
         })
+    }
+
+    fn no_texts(&self) -> Error {
+        let message = format!("{} is a shape without a tokenizer", self.path.display());
+        Error::new(ErrorKind::Unsupported, message)
     }
 }

@@ -14,6 +14,19 @@ pub(crate) enum Pairing {
     Halves,
 }
 
+impl Pairing {
+    /// Where row `row` of queries or keys in this order is in the order of halves, which the files
+    /// of transformers and PEFT have.
+    pub(crate) fn row_in_halves(self, row: usize, head_size: usize) -> usize {
+        if self == Self::Halves {
+            return row;
+        }
+        // Neighbours 2i and 2i + 1 of a head are i and i + half over there.
+        let (head, within) = (row / head_size, row % head_size);
+        head * head_size + within / 2 + within % 2 * (head_size / 2)
+    }
+}
+
 /// How positions are told apart.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct RopeParameters {
@@ -149,6 +162,14 @@ impl RopeParameters {
             _ => 1.0,
         };
         Frequencies { angles, amplitude }
+    }
+
+    /// By what each pair's angle is divided, where the scaling is Llama 3's: GGUF files bring these
+    /// numbers instead of what they follow from.
+    pub(crate) fn divisors(&self) -> Option<Vec<f32>> {
+        let RopeScaling::Llama3(llama3) = self.scaling else { return None };
+        let plain = Self { scaling: RopeScaling::None, ..self.clone() }.frequencies(None).angles;
+        Some(plain.into_iter().map(|angle| angle / llama3.scale(angle)).collect())
     }
 
     fn scale(&self, pair: usize, period: f32) -> f32 {

@@ -9,12 +9,21 @@ use clap::{Args, Subcommand};
 #[command(
     args_conflicts_with_subcommands = true,
     after_help = "\
-pp512 is a prompt of 512 tokens taken in one call, tg128 are 128 tokens generated one by one. Each is
-run once unmeasured and then --repetitions times; t/s is the median, with the slowest and fastest run.
+pp512 is a prompt of 512 tokens taken in one call, tg128 are 128 tokens generated one by one, x8 by
+eight sequences at once. Each is run once unmeasured and then --repetitions times; t/s is the median,
+with the slowest and fastest run, of all sequences together.
+
+--random-weights measures a model that is not here: its shape with random numbers, made in memory.
+They take as long as true ones. Shapes: smollm2-135m, qwen3-0.6b, qwen3-1.7b, qwen3-4b, qwen3-8b,
+qwen3-14b, qwen3-32b, qwen2.5-coder-1.5b, llama-3.2-1b, llama-3.2-3b, llama-3.1-8b, or the path of a
+config.json.
 
 Examples:
   textport bench
   textport bench -m ./model.gguf --threads 1,2,4
+  textport bench --batch 1,2,4,8,16 --prompt-lengths 0 --depths 32 --decode-lengths 32
+  textport bench --random-weights qwen3-8b --quant q4_k_m --bandwidth
+  textport bench --random-weights qwen3-8b --dtype f16 --device cuda
   textport bench perplexity book.txt -m ./model.gguf
   textport bench --prompt-lengths 128,2048 --decode-lengths 32 --depths 0,4096 --format jsonl"
 )]
@@ -25,21 +34,45 @@ pub(crate) struct BenchArgs {
     /// The model: a name of the catalogue or a path; without it the one that `ask` would use
     #[arg(short, long, value_name = "MODEL")]
     pub(crate) model: Option<String>,
+    /// Measure a shape with random numbers instead: a name (below) or a config.json
+    #[arg(long, value_name = "SHAPE", conflicts_with = "model")]
+    pub(crate) random_weights: Option<String>,
+    /// Keep matrices as f32, f16 or bf16; without it as the file has them, random ones as bf16
+    #[arg(long, value_name = "TYPE", conflicts_with = "quant")]
+    pub(crate) dtype: Option<String>,
+    /// Quantize matrices when they are loaded: q8_0, q4_k_m, …
+    #[arg(long, value_name = "TYPE")]
+    pub(crate) quant: Option<String>,
+    /// Where it is computed: auto (a GPU where this build and machine have one), cpu, cuda or cuda:N
+    #[arg(long, value_name = "DEVICE", default_value = "auto")]
+    pub(crate) device: String,
+    /// On a GPU, launch decoding steps as CUDA graphs: experimental, like the setting of that name
+    #[arg(long)]
+    pub(crate) cuda_graphs: bool,
     /// Lengths of prompts to measure, in tokens; 0 is none
     #[arg(long, value_name = "N,…", value_delimiter = ',', default_value = "512")]
     pub(crate) prompt_lengths: Vec<usize>,
-    /// How many tokens to generate; 0 is none
+    /// How many tokens each sequence generates; 0 is none
     #[arg(long, value_name = "N,…", value_delimiter = ',', default_value = "128")]
     pub(crate) decode_lengths: Vec<usize>,
     /// Tokens already in the context
     #[arg(long, value_name = "N,…", value_delimiter = ',', default_value = "0")]
     pub(crate) depths: Vec<usize>,
+    /// Sequences that generate at once
+    #[arg(long, value_name = "N,…", value_delimiter = ',', default_value = "1")]
+    pub(crate) batch: Vec<usize>,
     /// Threads that compute; without it the physical cores
     #[arg(short, long, value_name = "N,…", value_delimiter = ',')]
     pub(crate) threads: Vec<usize>,
     /// Measured runs of each
     #[arg(short, long, value_name = "N", default_value_t = 5)]
     pub(crate) repetitions: usize,
+    /// Measure the first run too
+    #[arg(long)]
+    pub(crate) no_warmup: bool,
+    /// Measure how fast memory is read too, and say which share of it decoding reaches
+    #[arg(long)]
+    pub(crate) bandwidth: bool,
     /// Seed of the random tokens
     #[arg(long, value_name = "N", default_value_t = 42)]
     pub(crate) seed: u64,

@@ -1,24 +1,21 @@
 //! `textport bench`: how fast a model runs on this machine.
 
 mod perplexity;
+mod show;
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use indicatif::HumanBytes;
-use serde_json::{Value, json};
+use serde_json::Value;
 use textport::local::{
-    BenchKind, BenchPlan, BenchReport, BenchRow, Catalogue, DEFAULT_MODEL, bench, cpu_features,
-    model_store,
+    BenchModel, BenchPlan, BenchReport, BenchRow, Catalogue, DEFAULT_MODEL, bench, model_store,
 };
-use textport::{Error, ErrorKind};
+use textport::{BuildContext, Error, ErrorKind};
 
-use super::table;
 use crate::args::{BenchArgs, BenchVerb, Global};
 use crate::exit::Exit;
 use crate::failure::Failure;
-use crate::format::Format;
 use crate::output::Output;
 use crate::progress::Reporter;
 use crate::runtime::Runtime;
@@ -36,17 +33,23 @@ pub(crate) fn run(args: &BenchArgs, global: &Global, output: &mut Output) -> Res
     }
     let plan = plan(args);
     let runtime = Runtime::new()?;
-    let path = model(args.model.as_deref(), &settings, &runtime, output)?;
-    let lengths = plan.prefill.len() + plan.decode.len();
-    let count = lengths * plan.depths.len() * plan.threads.len();
-    output.note(&format!("{count} measurements of {}", path.display()));
+    let model = match &args.random_weights {
+        Some(shape) => BenchModel::RandomWeights(shape.clone()),
+        None => BenchModel::Path(model(args.model.as_deref(), &settings, &runtime, output)?),
+    };
+    output.note(&format!("{} measurements of {}", count(&plan), show::model(&model)));
     let rows = Arc::new(Mutex::new(Vec::new()));
-    let result = runtime.run(measure(path.clone(), plan, Arc::clone(&rows), output.may_talk()));
+    let reporter = Reporter::new(output);
+    let context = settings.context(reporter.sink());
+    let work = Work { model: model.clone(), plan, context, rows: Arc::clone(&rows) };
+    let talk = output.may_talk();
+    let result = runtime.run(measure(work, reporter.clone(), talk));
+    reporter.clear();
     match result {
-        Ok(report) => whole(&report, output).map(|()| Exit::Ok),
+        Ok(report) => show::whole(&report, output).map(|()| Exit::Ok),
         Err(failure) => {
             let rows = rows.lock().unwrap_or_else(PoisonError::into_inner);
-            partial(&rows, &path, output)?;
+            show::partial(&rows, &model, output)?;
             Err(failure)
         }
     }
@@ -54,16 +57,27 @@ pub(crate) fn run(args: &BenchArgs, global: &Global, output: &mut Output) -> Res
 
 fn plan(args: &BenchArgs) -> BenchPlan {
     let lengths = |all: &[usize]| all.iter().copied().filter(|length| *length > 0).collect();
-    let threads =
-        if args.threads.is_empty() { vec![cpu_features().threads] } else { args.threads.clone() };
     BenchPlan {
         prefill: lengths(&args.prompt_lengths),
         decode: lengths(&args.decode_lengths),
         depths: args.depths.clone(),
-        threads,
+        batches: args.batch.clone(),
+        threads: args.threads.clone(),
         repetitions: args.repetitions,
+        warm_up: !args.no_warmup,
+        bandwidth: args.bandwidth,
         seed: args.seed,
+        device: args.device.clone(),
+        dtype: args.dtype.clone(),
+        quant: args.quant.clone(),
+        cuda_graphs: args.cuda_graphs,
     }
+}
+
+/// Rows that the plan will have.
+fn count(plan: &BenchPlan) -> usize {
+    let lengths = plan.prefill.len() + plan.decode.len() * plan.batches.len();
+    lengths * plan.depths.len() * plan.threads.len().max(1)
 }
 
 /// The file of the model that was named, or that `ask` would use; fetched if it is not here.
@@ -96,21 +110,26 @@ fn model(
     path
 }
 
-/// Measures on a thread of its own, so that Ctrl-C is heard meanwhile.
-async fn measure(
-    path: PathBuf,
+/// What is measured, and where finished rows go.
+struct Work {
+    model: BenchModel,
     plan: BenchPlan,
+    context: BuildContext,
     rows: Arc<Mutex<Vec<BenchRow>>>,
-    talk: bool,
-) -> Result<BenchReport, Failure> {
+}
+
+/// Measures on a thread of its own, so that Ctrl-C is heard meanwhile.
+async fn measure(work: Work, reporter: Reporter, talk: bool) -> Result<BenchReport, Failure> {
     let heard = Abandoned::default();
     let abandoned = Arc::clone(&heard.0);
     let work = tokio::task::spawn_blocking(move || {
-        bench(&path, &plan, &mut |row| {
+        let Work { model, plan, context, rows } = work;
+        bench(&model, &plan, &context, &mut |row| {
             // After Ctrl-C the table is out already: what comes later would only confuse.
             if abandoned.load(Ordering::Relaxed) {
                 return;
             }
+            reporter.clear();
             rows.lock().unwrap_or_else(PoisonError::into_inner).push(row.clone());
             if talk {
                 tell(row);
@@ -136,93 +155,6 @@ impl Drop for Abandoned {
 fn tell(row: &BenchRow) {
     use std::io::Write;
     let speed = row.tokens_per_s.median;
-    let _ = writeln!(std::io::stderr(), "{} on {} threads: {speed:.1} t/s", test(row), row.threads);
-}
-
-/// As llama-bench names it: pp512, tg128, with `@ d4096` when the context was not empty.
-fn test(row: &BenchRow) -> String {
-    let kind = match row.kind {
-        BenchKind::Prefill => "pp",
-        BenchKind::Decode => "tg",
-    };
-    let depth = if row.depth > 0 { format!(" @ d{}", row.depth) } else { String::new() };
-    format!("{kind}{}{depth}", row.tokens)
-}
-
-const HEADINGS: [&str; 6] = ["MODEL", "SIZE", "PARAMS", "THREADS", "TEST", "T/S (MIN-MAX)"];
-
-fn cells(row: &BenchRow, model: &str, size: &str, parameters: &str) -> [String; 6] {
-    let speed = row.tokens_per_s;
-    [
-        model.to_owned(),
-        size.to_owned(),
-        parameters.to_owned(),
-        row.threads.to_string(),
-        test(row),
-        format!("{:.2} ({:.2}-{:.2})", speed.median, speed.min, speed.max),
-    ]
-}
-
-fn whole(report: &BenchReport, output: &mut Output) -> Result<(), Failure> {
-    match output.format() {
-        Format::Json => {
-            let mut value = serde_json::to_value(report).map_err(std::io::Error::other)?;
-            if let Value::Object(object) = &mut value {
-                object.insert("v".to_owned(), json!(1));
-            }
-            output.json(&value)?;
-        }
-        Format::Jsonl => lines(&report.rows, &report.path, output)?,
-        _ => {
-            let model = name(report.name.as_deref(), &report.path);
-            let size = HumanBytes(report.file_bytes).to_string();
-            let parameters = format!("{:.1} M", report.parameters as f64 / 1e6);
-            let rows = report.rows.iter().map(|row| cells(row, &model, &size, &parameters));
-            output.write_foreign(&table::text(HEADINGS, rows))?;
-            let (cpu, load) = (&report.cpu, report.load_s.median);
-            output.line(&format!(
-                "\nloaded in {load:.2} s; {} with {} kernels; textport {}",
-                cpu.architecture, cpu.kernels, report.version
-            ))?;
-        }
-    }
-    Ok(())
-}
-
-/// What was finished of a benchmark that did not come to its end.
-fn partial(rows: &[BenchRow], path: &Path, output: &mut Output) -> Result<(), Failure> {
-    if rows.is_empty() {
-        return Ok(());
-    }
-    match output.format() {
-        Format::Json => {
-            output.json(&json!({ "v": 1, "complete": false, "path": path, "rows": rows }))?;
-        }
-        Format::Jsonl => lines(rows, path, output)?,
-        _ => {
-            let model = name(None, path);
-            let cells = rows.iter().map(|row| cells(row, &model, "", ""));
-            output.write_foreign(&table::text(HEADINGS, cells))?;
-        }
-    }
-    Ok(())
-}
-
-/// Each row for itself, with what it is a row of.
-fn lines(rows: &[BenchRow], path: &Path, output: &mut Output) -> Result<(), Failure> {
-    for row in rows {
-        let mut value = serde_json::to_value(row).map_err(std::io::Error::other)?;
-        if let Value::Object(object) = &mut value {
-            object.insert("v".to_owned(), json!(1));
-            object.insert("test".to_owned(), json!(test(row)));
-            object.insert("path".to_owned(), json!(path));
-        }
-        output.json(&value)?;
-    }
-    Ok(())
-}
-
-fn name(own: Option<&str>, path: &Path) -> String {
-    let stem = || path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
-    own.map(str::to_owned).filter(|name| !name.is_empty()).unwrap_or_else(stem)
+    let _ =
+        writeln!(std::io::stderr(), "{} on {} threads: {speed:.1} t/s", row.test(), row.threads);
 }

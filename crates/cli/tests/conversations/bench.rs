@@ -52,6 +52,67 @@ fn a_model_can_be_named() {
     home.run(&["bench", "-m", "./nowhere.gguf"]).code(8).says("nowhere.gguf");
 }
 
+/// A `config.json` and nothing else.
+fn shape() -> String {
+    let fixtures = tiny_model().parent().unwrap().join("hf/qwen3");
+    fixtures.join("config.json").to_str().unwrap().to_owned()
+}
+
+#[test]
+fn a_shape_is_measured_without_weights() {
+    let home = Home::with_config("");
+    let shape = shape();
+    let words = ["bench", "--random-weights", shape.as_str(), "--device", "cpu"];
+    let short = ["--prompt-lengths", "8", "--decode-lengths", "2", "--repetitions", "1"];
+    let words: Vec<_> = words.into_iter().chain(short).collect();
+    let run = home.run(&words).ok();
+    for word in ["pp8", "tg2", "BF16", "made in "] {
+        assert!(run.stdout.contains(word), "{word}: {run:?}");
+    }
+    let with = |more: &[&'static str]| -> Vec<_> {
+        words.iter().copied().chain(more.iter().copied()).collect()
+    };
+    let report = home.json(&with(&["--json", "--quant", "q8_0", "--batch", "1,2,4"]));
+    assert_eq!(report["model"]["random_weights"], shape.as_str());
+    assert_eq!(report["stored_as"][0]["kind"], "Q8_0");
+    let batches: Vec<_> =
+        report["rows"].as_array().unwrap().iter().map(|row| row["batch"].as_u64()).collect();
+    assert_eq!(batches, [Some(1), Some(1), Some(2), Some(4)]);
+    assert_eq!(home.json(&with(&["--json", "--dtype", "f32"]))["stored_as"][0]["kind"], "F32");
+    let report = home.json(&with(&["--json", "--bandwidth", "--no-warmup"]));
+    assert!(report["read_bandwidth"][0]["bytes_per_s"]["median"].as_f64().unwrap() > 1e6);
+    assert!(report["rows"][0]["share_of_bandwidth"].is_null(), "prefill has none");
+    assert!(report["rows"][1]["share_of_bandwidth"].as_f64().unwrap() > 0.0);
+    if cfg!(target_os = "linux") {
+        assert!(report["peak_rss_bytes"].as_u64().unwrap() > 1 << 20);
+    }
+    let run = home.run(&with(&["--bandwidth"])).ok();
+    assert!(run.stdout.contains("OF BANDWIDTH") && run.stdout.contains("GB/s"), "{run:?}");
+}
+
+#[test]
+fn what_cannot_be_measured_without_weights_is_refused() {
+    let home = Home::with_config("");
+    let shape = shape();
+    let random = |more: &[&'static str]| {
+        let words = ["bench", "--random-weights", shape.as_str()];
+        home.run(&words.into_iter().chain(more.iter().copied()).collect::<Vec<_>>())
+    };
+    home.run(&["bench", "--random-weights", "qwen9"]).code(2).says("qwen3-8b");
+    // More than any machine has: 32 billion numbers and 400 GB of keys and values.
+    let large = ["--random-weights", "qwen3-32b", "--dtype", "f32", "--depths", "40000"];
+    let many = ["--batch", "64", "--prompt-lengths", "0", "--decode-lengths", "1"];
+    let words: Vec<_> = ["bench"].into_iter().chain(large).chain(many).collect();
+    home.run(&words).code(5).says("qwen3-32b in f32 needs").says("--quant");
+    random(&["--dtype", "q4"]).code(2).says("bf16");
+    random(&["--quant", "q9"]).code(2).says("q4_k_m");
+    random(&["--dtype", "f16", "--quant", "q8_0"]).code(2);
+    random(&["-m", "x.gguf"]).code(2);
+    random(&["--device", "gpu"]).code(2).says("cuda:N");
+    random(&["--batch", "0"]).code(2).says("at least 1");
+    home.run(&["bench", "--random-weights", "/nowhere/config.json"]).code(2).says("no shape");
+}
+
 #[test]
 fn a_plan_that_makes_no_sense_is_refused() {
     let home = Home::new();
