@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use crate::checkpoint::Checkpoint;
-use crate::config::LocalConfig;
+use crate::config::{LocalConfig, LoraSetting};
 use crate::error::LoadError;
 use crate::lora::{Adapter, Merged};
 use crate::quantize::Quantized;
@@ -13,15 +13,7 @@ pub(crate) fn arrange(
     checkpoint: Checkpoint,
     config: &LocalConfig,
 ) -> Result<Checkpoint, LoadError> {
-    let mut checkpoint = checkpoint;
-    if !config.lora.is_empty() {
-        checkpoint.refuse_single("adapters")?;
-        let adapters = config.lora.iter().map(|lora| Adapter::open(&lora.path, lora.scale));
-        let adapters = adapters.collect::<Result<_, _>>()?;
-        let base = Arc::clone(checkpoint.tensors());
-        let merged = Merged::new(base, checkpoint.family(), checkpoint.parameters(), adapters)?;
-        checkpoint = checkpoint.with_tensors(Arc::new(merged));
-    }
+    let mut checkpoint = with_adapters(checkpoint, &config.lora)?;
     if let Some(dtype) = config.dtype {
         checkpoint = checkpoint.with_dtype(dtype);
     }
@@ -32,4 +24,20 @@ pub(crate) fn arrange(
         checkpoint = checkpoint.with_tensors(Arc::new(quantized));
     }
     Ok(checkpoint)
+}
+
+/// The checkpoint with these adapters merged into it.
+pub(crate) fn with_adapters(
+    checkpoint: Checkpoint,
+    lora: &[LoraSetting],
+) -> Result<Checkpoint, LoadError> {
+    if lora.is_empty() {
+        return Ok(checkpoint);
+    }
+    checkpoint.refuse_single("adapters")?;
+    let adapters = lora.iter().map(|lora| Adapter::open(&lora.path, lora.scale));
+    let adapters = adapters.collect::<Result<_, _>>()?;
+    let base = Arc::clone(checkpoint.tensors());
+    let merged = Merged::new(base, checkpoint.family(), checkpoint.parameters(), adapters)?;
+    Ok(checkpoint.with_tensors(Arc::new(merged)))
 }

@@ -54,6 +54,21 @@ impl Deref for Bytes {
     }
 }
 
+/// There is no memory for so many bytes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct NoMemory {
+    pub(crate) bytes: usize,
+}
+
+/// So many zeros, where there is memory for them.
+pub(crate) fn zeros<T: Clone + Default>(count: usize) -> Result<Vec<T>, NoMemory> {
+    let mut out = Vec::new();
+    let bytes = count.saturating_mul(size_of::<T>());
+    out.try_reserve_exact(count).map_err(|_| NoMemory { bytes })?;
+    out.resize(count, T::default());
+    Ok(out)
+}
+
 /// A part of some bytes; keeps all of them alive.
 #[derive(Debug, Clone)]
 pub(crate) struct Blob {
@@ -79,6 +94,22 @@ impl Blob {
     pub(crate) fn as_slice(&self) -> &[u8] {
         self.bytes.get(self.range.clone()).unwrap_or_default()
     }
+
+    /// Lets go of the memory of mapped bytes; whoever reads them again reads the file again.
+    #[expect(unsafe_code, reason = "advises the system about a read-only map")]
+    pub(crate) fn let_go(&self) {
+        #[cfg(unix)]
+        if let Bytes::Mapped(map) = &*self.bytes {
+            // SAFETY: of a private, read-only map of a file nothing can be lost: its pages come
+            // back from the file.
+            let advice = unsafe {
+                let advice = memmap2::UncheckedAdvice::DontNeed;
+                map.unchecked_advise_range(advice, self.range.start, self.range.len())
+            };
+            // Advice only: without it the memory stays in use until it runs short.
+            drop(advice);
+        }
+    }
 }
 
 #[cfg(test)]
@@ -94,6 +125,13 @@ mod tests {
         let bytes = Arc::new(Bytes::Held(vec![1, 2]));
         assert!(Blob::new(&bytes, 1..3).is_none());
         assert_eq!(Blob::held(vec![7]).as_slice(), [7]);
+    }
+
+    #[test]
+    fn too_many_zeros_are_no_abort() {
+        assert_eq!(zeros::<f32>(3), Ok(vec![0.0; 3]));
+        assert_eq!(zeros::<f32>(1 << 58), Err(NoMemory { bytes: 1 << 60 }));
+        assert_eq!(zeros::<f32>(usize::MAX), Err(NoMemory { bytes: usize::MAX }));
     }
 
     #[test]

@@ -12,7 +12,7 @@ use crate::device::DeviceSetting;
 use crate::quantize::Scheme;
 
 /// Every key, with its default.
-pub(crate) const SETTINGS: [Setting; 9] = [
+pub(crate) const SETTINGS: [Setting; 10] = [
     Setting {
         name: "model",
         about: "name in the catalogue, path of a file or folder, or hf:OWNER/REPO[@REV][/FILE]; default: smollm2-135m",
@@ -36,7 +36,7 @@ pub(crate) const SETTINGS: [Setting; 9] = [
     },
     Setting {
         name: "lora",
-        about: "folders of LoRA adapters to merge, [\"PATH\", { path = \"PATH\", scale = 0.5 }]; default: none",
+        about: "LoRA adapters to merge, folders or hf:OWNER/REPO[@REV]: [\"PATH\", { path = \"PATH\", scale = 0.5 }]; default: none",
     },
     Setting {
         name: "max_batch",
@@ -44,7 +44,11 @@ pub(crate) const SETTINGS: [Setting; 9] = [
     },
     Setting {
         name: "kv_cache_mib",
-        about: "most memory for keys and values of all requests; default: half of what is available beside the weights, at least 64",
+        about: "most memory for keys and values of all requests; default: half of what is available beside the weights, at least 64; on a GPU, where it is taken at once, four fifths, and max_batch whole contexts at most",
+    },
+    Setting {
+        name: "cuda_graphs",
+        about: "on a GPU, launch steps that answer as CUDA graphs: experimental, true or false; default: false",
     },
 ];
 
@@ -60,6 +64,7 @@ pub(crate) struct LocalConfig {
     pub(crate) lora: Vec<LoraSetting>,
     pub(crate) max_batch: Option<usize>,
     pub(crate) kv_cache_mib: Option<u64>,
+    pub(crate) cuda_graphs: bool,
 }
 
 impl Default for LocalConfig {
@@ -74,6 +79,7 @@ impl Default for LocalConfig {
             lora: Vec::new(),
             max_batch: None,
             kv_cache_mib: None,
+            cuda_graphs: false,
         }
     }
 }
@@ -81,11 +87,11 @@ impl Default for LocalConfig {
 /// One LoRA adapter: a path, or a table with path and scale.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 #[serde(from = "LoraWords")]
-pub(crate) struct LoraSetting {
-    /// The folder.
-    pub(crate) path: PathBuf,
+pub struct LoraSetting {
+    /// The folder, or where the Hub has it (`hf:OWNER/REPO[@REV][/FOLDER]`).
+    pub path: PathBuf,
     /// How strongly it counts; 1 as it was trained.
-    pub(crate) scale: f32,
+    pub scale: f32,
 }
 
 #[derive(Deserialize)]
@@ -149,6 +155,21 @@ impl LocalConfig {
             lora: setting(spec, "lora")?.unwrap_or_default(),
             max_batch: setting(spec, "max_batch")?,
             kv_cache_mib: setting(spec, "kv_cache_mib")?,
+            cuda_graphs: setting(spec, "cuda_graphs")?.unwrap_or(usual.cuda_graphs),
+        };
+        config.check()?;
+        Ok(config)
+    }
+
+    /// The defaults with another storage type of matrices, in the words of the settings.
+    pub(crate) fn stored_as(
+        dtype: Option<&str>,
+        quantization: Option<&str>,
+    ) -> Result<Self, Error> {
+        let config = Self {
+            dtype: dtype.map(str::parse).transpose()?,
+            quant: quantization.map(quant).transpose()?,
+            ..Self::default()
         };
         config.check()?;
         Ok(config)

@@ -80,6 +80,12 @@ pub(crate) enum LoadCause {
     Dtype { tensor: String, dtype: String },
     #[error("no memory for tensor {tensor:?} ({bytes} bytes)")]
     OutOfMemory { tensor: String, bytes: usize },
+    #[error("TEXTPORT_CPU: {0}")]
+    Kernels(String),
+    #[error("no memory to compute with ({bytes} bytes)")]
+    NoRoom { bytes: usize },
+    #[error("no memory for keys and values ({bytes} bytes)")]
+    NoCache { bytes: usize },
     #[error("has no tensor {0:?}")]
     MissingTensor(String),
     #[error(
@@ -94,6 +100,8 @@ pub(crate) enum LoadCause {
     Architecture { found: String, known: String },
     #[error("asks for {0}, which is not supported")]
     Unsupported(String),
+    #[error("is no folder of safetensors, which merging adapters into a folder starts from")]
+    NoFolder,
     #[error(
         "tensor {tensor:?} is quantized to {kind} already; making {wanted} of it would round twice"
     )]
@@ -138,8 +146,13 @@ fn known_dtypes() -> String {
 impl LoadCause {
     fn kind(&self) -> ErrorKind {
         match self {
-            Self::Threads(_) | Self::Device(_) => ErrorKind::Internal,
-            Self::OutOfMemory { .. } => ErrorKind::OutOfMemory,
+            Self::Device(_) => ErrorKind::Internal,
+            Self::OutOfMemory { .. } | Self::NoRoom { .. } | Self::NoCache { .. } => {
+                ErrorKind::OutOfMemory
+            }
+            // A system that gives no thread has no memory for its stack, or was told to give no more.
+            Self::Threads(_) => ErrorKind::OutOfMemory,
+            Self::Io(error) if is_short_of_memory(error) => ErrorKind::OutOfMemory,
             _ => ErrorKind::ModelLoad,
         }
     }
@@ -151,6 +164,9 @@ impl LoadCause {
             }
             Self::Io(error) if error.kind() == std::io::ErrorKind::PermissionDenied => {
                 "check who may read the file"
+            }
+            Self::Io(error) if is_short_of_memory(error) => {
+                "free some memory or allow the process more, or use a smaller model"
             }
             Self::Io(_) => "check the disk and the path",
             Self::Folder => "name a file inside it",
@@ -177,6 +193,9 @@ impl LoadCause {
             Self::Architecture { .. } | Self::Unsupported(_) | Self::UnknownTensor { .. } => {
                 "use another model, or another provider for this one"
             }
+            Self::NoFolder => {
+                "name the folder of the model, or merge into a file: textport models quantize --lora"
+            }
             Self::QuantizedAlready { .. } => {
                 "start from a file in full or half precision (F32, F16, BF16)"
             }
@@ -190,7 +209,10 @@ impl LoadCause {
             Self::OtherBase { .. } => {
                 "name the model that adapter_config.json gives as base_model_name_or_path"
             }
-            Self::Threads(_) => "ask for fewer threads",
+            Self::Kernels(_) => "unset TEXTPORT_CPU: the best kernels of this machine are the default",
+            Self::NoRoom { .. } => "free some memory or allow the process more",
+            Self::NoCache { .. } => "lower kv_cache_mib or context_length",
+            Self::Threads(_) => "ask for fewer threads, or free some memory",
             Self::Device(_) => "use device = \"cpu\"",
             Self::MissingTensor(_)
             | Self::MissingKey(_)
@@ -212,6 +234,14 @@ impl LoadCause {
             | Self::Misaligned { .. } => "the file is incomplete or damaged: fetch it again",
         }
     }
+}
+
+/// Whether the system refused a map or a thread because there is no memory for it.
+pub(crate) fn is_short_of_memory(error: &(dyn std::error::Error + 'static)) -> bool {
+    use std::io::ErrorKind::{OutOfMemory, WouldBlock};
+    let io = error.downcast_ref::<std::io::Error>();
+    io.is_some_and(|error| matches!(error.kind(), OutOfMemory | WouldBlock))
+        || error.source().is_some_and(is_short_of_memory)
 }
 
 /// One line of bounded length: files put what they like into their keys and names.

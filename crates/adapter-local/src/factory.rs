@@ -4,10 +4,9 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use domain::ProviderId;
-use ports::{
-    BuildContext, Error, ErrorKind, ProviderFactory, ProviderSpec, Setting, TextGenerator,
-};
+use ports::{BuildContext, Error, ProviderFactory, ProviderSpec, Setting, TextGenerator};
 
+use crate::aside::aside;
 use crate::config::{LocalConfig, SETTINGS};
 use crate::{Catalogue, LocalGenerator, ModelStore, device};
 
@@ -46,24 +45,22 @@ impl LocalFactory {
         spec: ProviderSpec,
         context: &BuildContext,
     ) -> Result<LocalGenerator, Error> {
-        let config = LocalConfig::parse(&spec).map_err(|error| in_table(&spec.id, &error))?;
+        let mut config = LocalConfig::parse(&spec).map_err(|error| in_table(&spec.id, &error))?;
         // Before a model is fetched for a device that is not there.
         let device = config.device;
-        let chosen = tokio::task::spawn_blocking(move || device::resolve(device)).await;
-        let device = chosen.map_err(|error| failed("looking for a GPU", &error))??.device;
+        let chosen = aside("looking for a GPU", move || device::resolve(device)).await;
+        let device = chosen??.device;
         let path = self.store.ensure(&self.catalogue, &config.model, context).await?;
+        for lora in &mut config.lora {
+            lora.path = self.store.ensure_adapter(&lora.path, context).await?;
+        }
         let sampling = self.catalogue.get(&config.model).map(|entry| entry.sampling);
         let sampling = sampling.unwrap_or_default();
-        let loaded = tokio::task::spawn_blocking(move || {
+        let loaded = aside("loading the model", move || {
             LocalGenerator::load(spec.id, &config, device, &sampling, &path)
         });
-        loaded.await.unwrap_or_else(|error| Err(failed("loading the model", &error)))
+        loaded.await?
     }
-}
-
-/// A thread that panicked or was ended.
-fn failed(what: &str, error: &tokio::task::JoinError) -> Error {
-    Error::new(ErrorKind::Internal, format!("{what} failed: {error}"))
 }
 
 /// The error with the name of the table that it is about.

@@ -15,13 +15,14 @@ use ports::{Error, ErrorKind, EventStream, TextGenerator, accept};
 use tokio::sync::Semaphore;
 
 use crate::arrange::arrange;
+use crate::aside::aside;
 use crate::catalogue::Sampling;
 use crate::checkpoint::Checkpoint;
 use crate::config::LocalConfig;
 use crate::context_limit::ContextLimit;
 use crate::cpu::default_threads;
-use crate::decoder::{self, LoadOptions};
-use crate::device::Device;
+use crate::decoder::{self, Decoder, KvPrecision, LoadOptions, bytes_per_position};
+use crate::device::{Device, check_graphs};
 use crate::engine::{Engine, LONGEST_LINE, Limits, Signature, Task};
 use crate::memory::default_cache_bytes;
 use crate::prompt::{Prompter, Rendered};
@@ -37,6 +38,8 @@ pub struct LocalGenerator {
     info: ProviderInfo,
     capabilities: Capabilities,
     prompter: Arc<Prompter>,
+    /// Tokens that the model knows; its tokenizer may have more.
+    known: usize,
     defaults: SamplerSettings,
     context: ContextLimit,
     /// Prompts are made on as many threads as there are permits.
@@ -58,32 +61,43 @@ impl LocalGenerator {
         let prompter = Arc::new(checkpoint.prompter()?);
         let defaults = checkpoint.sampling()?.with_sampling(sampling);
         let weights = weight_bytes(&checkpoint);
+        check_graphs(&checkpoint, config.cuda_graphs, device)?;
+        let at_once = config.max_batch.unwrap_or(MAX_BATCH);
         let cache_bytes = config.kv_cache_mib.map(|mib| mib.saturating_mul(1 << 20));
-        let cache_bytes = cache_bytes.unwrap_or_else(|| default_cache_bytes(weights));
+        let cache_bytes = match device {
+            Device::Cpu => cache_bytes.or_else(|| Some(default_cache_bytes(weights))),
+            // What is left of a GPU is known once the weights are there.
+            Device::Cuda(_) => cache_bytes,
+        };
         let options = LoadOptions {
             engine: decoder::Engine::on(device)?,
             threads: config.threads,
             context_length: config.context_length,
-            cache_bytes: Some(cache_bytes),
+            cache_bytes,
+            at_once: Some(at_once),
+            cuda_graphs: config.cuda_graphs,
             ..LoadOptions::default()
         };
         let decoder = decoder::load(&checkpoint, &options)?;
-        let (words, logits) = (prompter.tokenizer().vocabulary().len(), decoder.vocab_size());
-        if words > logits {
-            let message = format!("{}: {words} tokens, but {logits} logits", path.display());
+        let known = decoder.vocab_size();
+        if !prompter.suits(known) {
+            let words = prompter.tokenizer().vocabulary().len();
+            let message = format!("{}: {words} tokens, but {known} logits", path.display());
             return Err(Error::new(ErrorKind::ModelLoad, message)
                 .with_hint("the file does not describe a whole model: convert or fetch it again"));
         }
+        let cache_bytes = cache_bytes.unwrap_or_else(|| taken_bytes(&checkpoint, decoder.as_ref()));
         let context = ContextLimit::of(decoder.as_ref(), config, cache_bytes)?;
         let model = ModelId::new(config.model.as_str()).ok();
         let signature = Signature { provider: id.clone(), model: model.clone() };
         let threads = config.threads.unwrap_or_else(default_threads);
-        let limits = Limits { at_once: config.max_batch.unwrap_or(MAX_BATCH), threads };
+        let limits = Limits { at_once, threads };
         let engine = Engine::start(decoder, Arc::clone(&prompter), signature, limits)?;
         Ok(Self {
             info: ProviderInfo { id, kind: crate::factory::KIND.to_owned(), model },
-            capabilities: capabilities(&prompter, context.tokens, engine.at_once()),
+            capabilities: capabilities(&prompter, known, context.tokens, engine.at_once()),
             prompter,
+            known,
             defaults,
             context,
             preparing: Semaphore::new(threads),
@@ -111,24 +125,21 @@ impl LocalGenerator {
     }
 
     async fn prepare(&self, request: Request, submitted: Instant) -> Result<Task, Error> {
-        let (prompter, context) = (Arc::clone(&self.prompter), self.context);
+        let (prompter, known, context) = (Arc::clone(&self.prompter), self.known, self.context);
         let settings = self.defaults.with_options(&request.options);
         // Templates and long texts take their time. The semaphore is never closed.
         let _permit = self.preparing.acquire().await.ok();
-        let prepared = tokio::task::spawn_blocking(move || {
+        let prepared = aside("making the prompt", move || {
             let fewest = prompter.fewest_tokens(&request);
             if fewest + 1 > context.tokens {
                 return Err(context.too_long(&format!("at least {fewest}")));
             }
             let prepared = prompter.render(&request)?;
+            prompter.check_known(&prepared.ids, known)?;
             let end_of_thinking = prompter.end_of_thinking()?;
             Ok((prepared, end_of_thinking, request.options))
         });
-        let prepared = prepared.await.unwrap_or_else(|error| {
-            let message = format!("making the prompt failed: {error}");
-            Err(Error::new(ErrorKind::Internal, message))
-        });
-        let (prepared, end_of_thinking, options) = prepared?;
+        let (prepared, end_of_thinking, options) = prepared.await??;
         let limit = context.for_request(prepared.ids.len(), options.max_tokens)?;
         Ok(Task {
             ids: prepared.ids,
@@ -151,10 +162,24 @@ fn weight_bytes(checkpoint: &Checkpoint) -> u64 {
     bytes.map(|bytes| bytes as u64).sum()
 }
 
+/// Bytes of the KV cache of a decoder that holds nothing yet.
+fn taken_bytes(checkpoint: &Checkpoint, decoder: &dyn Decoder) -> u64 {
+    let p = checkpoint.parameters();
+    let position = bytes_per_position(p.layers, p.kv_width(), KvPrecision::default());
+    position.saturating_mul(decoder.free_positions() as u64)
+}
+
 /// What this model can do here.
-fn capabilities(prompter: &Prompter, context_length: usize, at_once: usize) -> Capabilities {
+fn capabilities(
+    prompter: &Prompter,
+    known: usize,
+    context_length: usize,
+    at_once: usize,
+) -> Capabilities {
     use Capability as C;
     let template = prompter.template();
+    let end_of_thinking = prompter.end_of_thinking().unwrap_or_default();
+    let ends_thinking = prompter.check_known(&end_of_thinking, known).is_ok();
     let always = [
         C::MaxTokens,
         C::Temperature,
@@ -177,7 +202,7 @@ fn capabilities(prompter: &Prompter, context_length: usize, at_once: usize) -> C
         (template.is_some_and(|t| t.takes_system()), C::SystemPrompt),
         (template.is_some_and(|t| t.takes_turns()), C::MultiTurn),
         (template.is_some_and(|t| t.mentions_thinking()) && prompter.knows_thinking(), C::Think),
-        (prompter.knows_thinking(), C::ThinkingBudget),
+        (prompter.knows_thinking() && ends_thinking, C::ThinkingBudget),
     ];
     let depends = depends.into_iter().filter_map(|(has, capability)| has.then_some(capability));
     Capabilities {

@@ -47,8 +47,8 @@
 //! # Memory
 //!
 //! Weights stay in the memory-mapped file. Keys and values of all requests come from one pool of at
-//! most `kv_cache_mib`, taken page by page as answers grow. Where it is smaller than the model's
-//! context, it is the limit of a request. Finished sequences are kept in up to a quarter of it: a
+//! most `kv_cache_mib`, taken page by page as answers grow, on a GPU all at once. Where it is smaller
+//! than the model's context, it is the limit of a request. Finished sequences are kept in up to a quarter of it: a
 //! request computes only the tokens after the longest beginning that it shares with a kept or
 //! running one (`cached_tokens` in the usage), and gets the same bits as if it had computed them
 //! all. When memory is short, kept sequences go first, then requests whose readers lag give theirs
@@ -61,6 +61,7 @@
 //! context is full.
 
 mod arrange;
+mod aside;
 mod bench;
 mod bytes;
 mod catalogue;
@@ -74,12 +75,12 @@ mod detokenizer;
 mod device;
 mod engine;
 mod error;
+mod export;
 mod factory;
 mod generator;
 mod gguf;
 mod hf_text;
 mod inspect;
-mod kernels;
 mod logprobs;
 mod lora;
 mod memory;
@@ -87,6 +88,7 @@ mod output;
 mod perplexity;
 mod prompt;
 mod quantize;
+mod random_model;
 mod safetensors;
 mod sampler;
 mod sources;
@@ -99,13 +101,19 @@ mod tokenizer;
 mod weights;
 
 pub use ::hub::{HubCache, cache_folder as hub_cache_folder, is_offline as hub_is_offline};
-pub use bench::{BenchKind, BenchPlan, BenchReport, BenchRow, Spread, bench};
+pub use bench::{
+    Bandwidth, BenchFacts, BenchKind, BenchModel, BenchPlan, BenchReport, BenchRow, Spread,
+    StoredAs, bench,
+};
 pub use catalogue::{
     Catalogue, CatalogueEntry, DEFAULT_MODEL, HubSource, Part, PartRange, PathSource, Sampling,
     Source, WheelsSource,
 };
+pub use checkpoint::known_shapes;
+pub use config::LoraSetting;
 pub use cpu::{CpuFeatures, cpu_features};
 pub use device::{ChosenDevice, Device, choose_device};
+pub use export::{MergePlan, MergedFolder, WriteProgress, merge_lora};
 pub use factory::LocalFactory;
 pub use generator::LocalGenerator;
 pub use inspect::{
@@ -114,5 +122,6 @@ pub use inspect::{
 };
 pub use perplexity::{Perplexity, PerplexityPlan, perplexity};
 pub use prompt::{Rendered, render_prompt};
-pub use quantize::{QuantizeProgress, QuantizedFile, quantizations, quantize_file};
+pub use quantize::{QuantizePlan, QuantizedFile, quantizations, quantize_file};
+pub use random_model::{RandomModel, write_random_model};
 pub use store::{DEFAULT_HUB_ENDPOINT, Located, ModelState, ModelStore, Removed, StoredModel};

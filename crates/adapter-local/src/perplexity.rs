@@ -76,6 +76,7 @@ pub fn perplexity(
     let ids = prompter.plain_ids(text)?;
     let options = LoadOptions { threads: plan.threads, ..LoadOptions::default() };
     let mut decoder = decoder::load(&checkpoint, &options)?;
+    prompter.check_known(&ids, decoder.vocab_size())?;
     check(plan, ids.len(), decoder.context_length())?;
     let bos =
         ids.first().copied().filter(|id| Some(*id) == prompter.tokenizer().vocabulary().bos());

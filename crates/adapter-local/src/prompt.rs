@@ -10,7 +10,7 @@ use crate::chat_template::{CHATML, Chat, ChatMessage, ChatTemplate};
 use crate::checkpoint::Checkpoint;
 use crate::gguf::Metadata;
 use crate::hf_text::HfText;
-use crate::tokenizer::{Guard, Piece, Tokenizer};
+use crate::tokenizer::{Guard, Piece, TokenKind, Tokenizer};
 
 /// What forces the answer when the thinking budget is used up.
 const END_OF_THINKING: &str = "\n</think>\n\n";
@@ -108,6 +108,27 @@ impl Prompter {
         let ids = self.tokenizer.encode(&pieces)?;
         let bos = self.tokenizer.vocabulary().bos();
         Ok(ids.into_iter().filter(|id| Some(*id) != bos).collect())
+    }
+
+    /// Whether this is the tokenizer of a model that knows so many tokens. It may have more: those
+    /// that were added later, for padding as a rule, are no part of any text and are never chosen.
+    pub(crate) fn suits(&self, known: usize) -> bool {
+        let words = self.tokenizer.vocabulary();
+        (known..words.len()).all(|id| {
+            use TokenKind::{Control, Unused, UserDefined};
+            matches!(words.kind(id as u32), Control | UserDefined | Unused)
+        })
+    }
+
+    /// Refuses a prompt with one of the tokens that a model of so many tokens does not know.
+    pub(crate) fn check_known(&self, ids: &[u32], known: usize) -> Result<(), Error> {
+        let Some(id) = ids.iter().find(|id| **id as usize >= known) else { return Ok(()) };
+        let spelling = self.tokenizer.vocabulary().spelling(*id);
+        let message = format!(
+            "the prompt has the token {spelling:?}, which the tokenizer has and the model does not: \
+             it knows {known} tokens, and this is number {id}"
+        );
+        Err(Error::new(ErrorKind::InvalidRequest, message).with_hint("leave it out of the prompt"))
     }
 
     /// A text as a model reads one from its beginning: plain all through.

@@ -126,6 +126,11 @@ async fn the_memory_for_keys_and_values_is_a_setting() {
     let error = open::open_with(small).await.err().unwrap();
     assert_eq!(error.kind(), ErrorKind::ConfigInvalid);
     assert!(error.to_string().contains("kv_cache_mib"), "{error}");
+    let graphs =
+        json!({ "model": open::tiny("tiny-llama-f32.gguf"), "device": "cpu", "cuda_graphs": true });
+    let error = open::open_with(graphs).await.err().unwrap();
+    assert_eq!(error.kind(), ErrorKind::ConfigInvalid);
+    assert!(error.to_string().contains("cuda_graphs is on, but the processor computes"), "{error}");
     let sixteen = tiny(json!({ "max_batch": 5, "kv_cache_mib": 16 })).await;
     assert_eq!(sixteen.capabilities().concurrency, Some(5));
     assert_eq!(sixteen.capabilities().context_length, Some(512));

@@ -10,6 +10,8 @@ mod fake_index;
 #[path = "../../hub/tests/server/mod.rs"]
 mod server;
 
+use std::time::Duration;
+
 use fake_index::{Index, NAME, recording};
 use ports::{BuildContext, ErrorKind, Secret};
 use serde_json::json;
@@ -39,6 +41,20 @@ async fn a_model_comes_from_the_hub_with_the_token_and_progress() {
     assert_eq!(requests[1].from(), Some(400_000), "it went on where it broke");
     let seen = seen.lock().unwrap();
     assert!(seen.last().is_some_and(|p| p.finished && p.done == 900_000), "{seen:?}");
+}
+
+#[tokio::test]
+async fn whenever_a_fetch_is_dropped_the_next_one_succeeds_at_once() {
+    for delay in 0..24 {
+        let index = Index::new();
+        let server = Server::start(|seen, _| Reply::file(seen, &Index::whole(), "v1")).await;
+        let store = index.store().with_hub_endpoint(server.url());
+        let (catalogue, context) = (Index::catalogue(hub()), BuildContext::default());
+        let fetch = store.ensure(&catalogue, NAME, &context);
+        let _ = tokio::time::timeout(Duration::from_millis(delay), fetch).await;
+        store.ensure(&catalogue, NAME, &context).await.unwrap();
+        index.assert_fetched();
+    }
 }
 
 #[tokio::test]

@@ -4,6 +4,7 @@
 mod fake_index;
 
 use std::fs;
+use std::time::Duration;
 
 use fake_index::{Index, NAME, appears, recording};
 use ports::{BuildContext, Error, ErrorKind};
@@ -221,6 +222,16 @@ async fn dropping_the_future_ends_pip_and_leaves_only_whole_parts() {
     index.pip(Index::well());
     index.ensure().await.unwrap();
     index.assert_fetched();
+}
+
+#[tokio::test]
+async fn whenever_a_fetch_of_wheels_is_dropped_the_next_one_succeeds_at_once() {
+    for delay in (0..240).step_by(12) {
+        let index = Index::new();
+        let _ = tokio::time::timeout(Duration::from_millis(delay), index.ensure()).await;
+        index.ensure().await.unwrap();
+        index.assert_fetched();
+    }
 }
 
 #[tokio::test]

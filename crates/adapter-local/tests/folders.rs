@@ -144,3 +144,51 @@ async fn weights_that_are_not_numbers_end_in_an_error() {
         assert!(error.to_string().contains(words), "{error}");
     }
 }
+
+/// A copy whose tokenizer was changed after the model was made.
+fn with_tokenizer(name: &str, change: impl FnOnce(&mut serde_json::Value)) -> TempDir {
+    let folder = copy(name);
+    let path = folder.path().join("tokenizer.json");
+    let mut tokenizer = serde_json::from_slice(&std::fs::read(&path).unwrap()).unwrap();
+    change(&mut tokenizer);
+    std::fs::write(path, tokenizer.to_string()).unwrap();
+    folder
+}
+
+#[tokio::test]
+async fn a_padding_token_that_the_model_does_not_know_is_refused_only_in_a_prompt() {
+    let plain = answer(&open::tiny("hf/llama"), None).await.unwrap();
+    let folder = with_tokenizer("llama", |tokenizer| {
+        let added = json!({
+            "id": 320, "content": "<pad>", "single_word": false, "lstrip": false,
+            "rstrip": false, "normalized": false, "special": true,
+        });
+        tokenizer["added_tokens"].as_array_mut().unwrap().push(added);
+    });
+    assert_eq!(answer(folder.path(), None).await.unwrap(), plain);
+    let settings = json!({ "model": folder.path(), "threads": 1 });
+    let generator = open::open_with(settings).await.unwrap();
+    // Whatever the penalties count and the probabilities are shown of.
+    let options = GenerationOptions {
+        max_tokens: Some(12),
+        repeat_penalty: Some(1.2),
+        logprobs: Some(20),
+        ..Default::default()
+    };
+    let request = Request::user("a text that says <pad> is text").with_options(options);
+    assert_eq!(generator.generate(request).await.unwrap().usage.output_tokens, Some(12));
+    let error = generator.generate(Request::raw("a<pad>")).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::InvalidRequest);
+    let words = "the token \"<pad>\", which the tokenizer has and the model does not: it knows 320";
+    assert!(error.to_string().contains(words) && error.hint().is_some(), "{error}");
+}
+
+#[tokio::test]
+async fn the_tokenizer_of_another_model_is_refused() {
+    let folder = with_tokenizer("llama", |tokenizer| {
+        tokenizer["model"]["vocab"]["zz"] = 320.into();
+    });
+    let error = answer(folder.path(), None).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::ModelLoad);
+    assert!(error.to_string().ends_with("321 tokens, but 320 logits"), "{error}");
+}

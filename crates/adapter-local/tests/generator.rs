@@ -98,6 +98,9 @@ async fn thinking_is_declared_only_by_models_that_think() {
     assert!(can.has(Capability::SystemPrompt) && can.has(Capability::MultiTurn));
 }
 
+/// The same model, which thinks `WHY NOT?` and answers `jumping-frocks.`, as a file and as a folder.
+const THINKING: [&str; 2] = ["tiny-thinking-q8_0.gguf", "hf/thinking"];
+
 /// All events of a greedy answer.
 #[expect(clippy::unwrap_used, reason = "a test that is refused has failed")]
 async fn events(generator: &LocalGenerator, request: Request) -> Vec<Event> {
@@ -107,10 +110,15 @@ async fn events(generator: &LocalGenerator, request: Request) -> Vec<Event> {
 
 #[tokio::test]
 async fn what_a_model_thinks_comes_as_reasoning_and_before_the_answer() {
-    let generator = open::open_tiny("tiny-thinking-q8_0.gguf").await;
+    for name in THINKING {
+        thinks_before_it_answers(&open::open_tiny(name).await).await;
+    }
+}
+
+async fn thinks_before_it_answers(generator: &LocalGenerator) {
     let can = generator.capabilities();
     assert!(can.has(Capability::Think) && can.has(Capability::ThinkingBudget));
-    let events = events(&generator, Request::user("hello")).await;
+    let events = events(generator, Request::user("hello")).await;
     let (mut reasoning, mut text) = (String::new(), String::new());
     for event in &events {
         match event {
@@ -129,7 +137,13 @@ async fn what_a_model_thinks_comes_as_reasoning_and_before_the_answer() {
 
 #[tokio::test]
 async fn thinking_is_switched_off_cut_short_and_gone_on_with() {
-    let generator = open::open_tiny("tiny-thinking-q8_0.gguf").await;
+    for name in THINKING {
+        obeys_what_is_said_of_thinking(&open::open_tiny(name).await).await;
+    }
+}
+
+#[expect(clippy::unwrap_used, reason = "a test that is refused has failed")]
+async fn obeys_what_is_said_of_thinking(generator: &LocalGenerator) {
     let with = |think, thinking_budget| GenerationOptions {
         think,
         thinking_budget,

@@ -18,6 +18,9 @@ use crate::payload::Conversation;
 use crate::progress::Reports;
 use crate::sessions::Known;
 
+/// The reason of an end that nobody gave one for.
+const UNTOLD: &str = "unknown";
+
 /// A call that is still on its way into the queue, because its Space has to wake first.
 pub(crate) type Opening = Pin<Box<dyn Future<Output = Result<Call, Error>> + Send>>;
 
@@ -187,7 +190,7 @@ impl Generation {
         Ok(())
     }
 
-    /// A Space does not say why its model stopped, so the end is always [`FinishReason::Stop`].
+    /// A Space does not say why its model stopped; only what a stop sequence ended is known here.
     fn finish(&mut self) {
         self.stage = Stage::Over;
         let now = Instant::now();
@@ -201,7 +204,11 @@ impl Generation {
             total: Some(now - since),
             ..Timings::default()
         };
-        self.pending.push_back(Event::Finish(Finish { reason: FinishReason::Stop, timings }));
+        let reason = match self.answer.stopped() {
+            true => FinishReason::Stop,
+            false => FinishReason::Other(UNTOLD.to_owned()),
+        };
+        self.pending.push_back(Event::Finish(Finish { reason, timings }));
     }
 }
 

@@ -34,9 +34,10 @@ pub(crate) const KIND: &str = "zerogpu";
 /// Generates text with one endpoint of a Space.
 ///
 /// What it declares follows from the endpoint: an option is supported when an input takes it. Why a
-/// model stopped is not told by any Space, so every answer ends with `FinishReason::Stop`, also
-/// where `max_tokens` was reached, and token counts are absent. Stop sequences are honoured here:
-/// the text is cut and the job ended.
+/// model stopped is not told by any Space, so an answer ends with
+/// `FinishReason::Other("unknown")`, also where `max_tokens` was reached, and token counts are
+/// absent. Stop sequences are honoured here: the text is cut, the job ended, and the reason is
+/// `FinishReason::Stop`.
 #[derive(Debug)]
 pub struct SpaceGenerator {
     info: ProviderInfo,

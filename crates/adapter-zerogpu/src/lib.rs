@@ -6,9 +6,9 @@
 //!
 //! # Where a Space cannot keep the port's contract
 //!
-//! No Gradio app tells why its model stopped. So every answer ends with
-//! [`FinishReason::Stop`](domain::FinishReason::Stop), also where `max_tokens` was reached, and
-//! token counts are absent. A plain function of an app that has begun runs to its end there, whoever
+//! No Gradio app tells why its model stopped. So an answer that no stop sequence cut ends with
+//! [`FinishReason::Other`](domain::FinishReason::Other) and the word `unknown`, also where
+//! `max_tokens` was reached, and token counts are absent. A plain function of an app that has begun runs to its end there, whoever
 //! has left; generators end.
 //!
 //! # Calling any endpoint

@@ -7,6 +7,7 @@ mod exit;
 mod failure;
 mod format;
 mod history;
+mod out_of_memory;
 mod output;
 mod progress;
 mod runtime;
@@ -16,6 +17,8 @@ mod suggest;
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
+    #[cfg(unix)]
+    out_of_memory::watch();
     let words: Vec<_> = std::env::args_os().collect();
     let mut output = output::Output::standard();
     let result = match args::parse(words.clone()) {

@@ -1,6 +1,7 @@
 //! The async runtime, built only by verbs that wait for something, and what signals do to them.
 
 use std::future::Future;
+use std::io;
 use std::process;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -47,14 +48,15 @@ impl Runtime {
     /// # Errors
     /// When the system gives no threads.
     pub(crate) fn new() -> Result<Self, Failure> {
+        // Tokio panics where the system gives no thread. This one takes twice the room of Tokio's,
+        // and leaves it when it is over.
+        let probe = std::thread::Builder::new().stack_size(4 << 20);
+        let _ = probe.spawn(|| ()).map_err(not_started)?.join();
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(1)
             .enable_all()
             .build()
-            .map_err(|error| {
-                let message = "cannot start the async runtime";
-                Error::new(ErrorKind::Internal, message).with_source(error)
-            })?;
+            .map_err(not_started)?;
         let listener = Listener::default();
         runtime.spawn(watch(Arc::clone(&listener)));
         Ok(Self { runtime: Some(runtime), listener, patient: false })
@@ -100,6 +102,14 @@ impl Runtime {
         listen(&self.listener, self.idle());
         result
     }
+}
+
+fn not_started(error: io::Error) -> Failure {
+    // A system that gives no thread has no memory for its stack.
+    let short = matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::OutOfMemory);
+    let kind = if short { ErrorKind::OutOfMemory } else { ErrorKind::Internal };
+    let failed = Error::new(kind, "cannot start the async runtime").with_source(error);
+    failed.with_hint("free some memory or allow the process more").into()
 }
 
 impl Drop for Runtime {

@@ -94,7 +94,10 @@ impl Client {
 
     /// The same; `guard` is dropped when neither the future nor work on the disk that it began is
     /// left. A lock that the future alone holds would let the next one in too early.
-    pub(crate) async fn download_under(
+    ///
+    /// # Errors
+    /// As [`Client::download`].
+    pub async fn download_under(
         &self,
         guard: Guard,
         wanted: &Download,

@@ -38,6 +38,7 @@ pub use client::Client;
 pub use download::Download;
 pub use error::Error;
 pub use fetch::{Missing, Wanted};
+pub use partial::Guard;
 pub use patience::Patience;
 pub use repo::{Address, ModelInfo, RepoFile, RepoId};
 pub use space::{Hardware, Runtime, SpaceInfo, Spaces, Stage, ZeroGpuQuota};

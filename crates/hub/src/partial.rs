@@ -35,7 +35,7 @@ pub(crate) struct Partial {
 
 /// Something that is let go only when no work on the disk is under way any more, dropped futures
 /// included: a lock, as a rule.
-pub(crate) type Guard = Arc<dyn Any + Send + Sync>;
+pub type Guard = Arc<dyn Any + Send + Sync>;
 
 #[derive(Debug, Clone)]
 struct Paths {

@@ -1,5 +1,6 @@
 //! Decoders against reference logits, against candle's own models, and against themselves.
 
+mod acts;
 mod batches;
 mod candle;
 mod checkpoints;
@@ -7,6 +8,7 @@ mod converted;
 mod damage;
 mod golden;
 mod invariance;
+mod not_finite;
 mod numerics;
 mod oracle;
 mod quantized;

@@ -31,6 +31,7 @@ use rayon::{ThreadPool, ThreadPoolBuilder};
 use tokio::sync::mpsc::{self, Sender, error::TrySendError};
 
 use crate::decoder::Decoder;
+use crate::error::is_short_of_memory;
 use crate::prompt::Prompter;
 
 use batch::Batch;
@@ -178,7 +179,12 @@ fn pool(threads: usize) -> Result<ThreadPool, Error> {
 
 fn not_started(error: impl std::error::Error + Send + Sync + 'static) -> Error {
     let message = format!("the engine's threads could not be started: {error}");
-    Error::new(ErrorKind::Internal, message).with_source(error)
+    let failed = match is_short_of_memory(&error) {
+        true => Error::new(ErrorKind::OutOfMemory, message)
+            .with_hint("ask for fewer threads, or free some memory"),
+        false => Error::new(ErrorKind::Internal, message),
+    };
+    failed.with_source(error)
 }
 
 fn full() -> Error {

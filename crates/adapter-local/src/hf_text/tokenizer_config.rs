@@ -31,6 +31,8 @@ impl TokenName {
 pub(crate) struct TokenizerConfig {
     bos_token: Option<TokenName>,
     eos_token: Option<TokenName>,
+    pad_token: Option<TokenName>,
+    unk_token: Option<TokenName>,
     add_bos_token: Option<bool>,
     #[serde(default)]
     additional_special_tokens: Value,
@@ -47,6 +49,8 @@ impl TokenizerConfig {
         let map = file("special_tokens_map.json")?.unwrap_or_default();
         config.bos_token = config.bos_token.or(map.bos_token);
         config.eos_token = config.eos_token.or(map.eos_token);
+        config.pad_token = config.pad_token.or(map.pad_token);
+        config.unk_token = config.unk_token.or(map.unk_token);
         if config.additional_special_tokens.is_null() {
             config.additional_special_tokens = map.additional_special_tokens;
         }
@@ -65,6 +69,16 @@ impl TokenizerConfig {
     /// Spelling of the token that ends a text.
     pub(crate) fn eos_token(&self) -> Option<&str> {
         self.eos_token.as_ref().map(TokenName::as_str)
+    }
+
+    /// Spelling of the token that fills up batches; nothing here uses it.
+    pub(crate) fn pad_token(&self) -> Option<&str> {
+        self.pad_token.as_ref().map(TokenName::as_str)
+    }
+
+    /// Spelling of the token that stands for what has none.
+    pub(crate) fn unk_token(&self) -> Option<&str> {
+        self.unk_token.as_ref().map(TokenName::as_str)
     }
 
     /// Whether a text begins with the beginning-of-text token, where the file says so.

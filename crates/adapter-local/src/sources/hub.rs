@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use ::hub::{Client, Download, Error as HubError, Token};
 use ports::{Error, ErrorKind, RetryAdvice};
@@ -34,7 +35,9 @@ pub(super) async fn fetch(fetch: &Fetch<'_>, source: &HubSource) -> Result<PathB
         need_space(fetch.partial, size.saturating_sub(arrived(&whole))).map_err(Failure::Stop)?;
     }
     let report = Reporter::new(fetch.context, format!("fetching {}", fetch.name), fetch.size);
-    let result = client.download(&download, |done, _| report.set(done)).await;
+    // Dropped work on the disk keeps the model's lock until it is over.
+    let guard = Arc::new(fetch.held.clone());
+    let result = client.download_under(guard, &download, |done, _| report.set(done)).await;
     result.map_err(|error| failure(&asked, error))?;
     Ok(whole)
 }

@@ -2,7 +2,7 @@
 
 use clap::Args;
 
-use super::duration;
+use super::{LoraArg, duration};
 
 /// Who is asked, and for how long.
 #[derive(Debug, Clone, Default, Args)]
@@ -23,9 +23,10 @@ pub(crate) struct TargetArgs {
     /// Quantize a local model's matrices when it is loaded: q8_0, q4_k_m, …
     #[arg(long, value_name = "TYPE", conflicts_with = "dtype")]
     pub(crate) quant: Option<String>,
-    /// Merge a LoRA adapter's folder into a local model; PATH=0.5 halves its weight; repeatable
-    #[arg(long, value_name = "PATH[=SCALE]")]
-    pub(crate) lora: Vec<String>,
+    /// Merge a LoRA adapter into a local model: a folder, or `hf:OWNER/REPO[@REV]`; with =0.5 it
+    /// counts half; repeatable
+    #[arg(long, value_name = "ADAPTER[=SCALE]")]
+    pub(crate) lora: Vec<LoraArg>,
     /// Give up after this long, loading included: 90, 30s, 2m, 1h30m
     #[arg(long, value_name = "DURATION", value_parser = duration::seconds)]
     pub(crate) timeout: Option<f64>,

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use textport::{Error, ErrorKind};
 
 use super::literal;
-use crate::args::{GenerationArgs, Global, TargetArgs};
+use crate::args::{GenerationArgs, Global, LoraArg, TargetArgs};
 
 /// One flag as a value of the configuration.
 #[derive(Debug, Clone)]
@@ -69,7 +69,7 @@ impl Overrides {
             self.flag("--quant", &["provider_config", "quant"], quant.as_str());
         }
         if !target.lora.is_empty() {
-            let adapters: Vec<_> = target.lora.iter().map(|text| adapter(text)).collect();
+            let adapters: Vec<_> = target.lora.iter().map(adapter).collect();
             self.flag("--lora", &["provider_config", "lora"], adapters);
         }
         if let Some(seconds) = target.timeout {
@@ -139,12 +139,11 @@ fn pair<'a>(flag: &str, text: &'a str) -> Result<(&'a str, &'a str), Error> {
     }
 }
 
-/// A LoRA adapter as the setting `lora` takes it: a path, or a path with its scale. What follows
-/// the last `=` is a scale only if it is a number: folders may have a `=` in their names.
-fn adapter(text: &str) -> Value {
-    match text.rsplit_once('=').and_then(|(path, scale)| Some((path, scale.parse::<f64>().ok()?))) {
-        Some((path, scale)) => json!({ "path": path, "scale": scale }),
-        None => Value::from(text),
+/// A LoRA adapter as the setting `lora` takes it: a path, or a path with its scale.
+fn adapter(lora: &LoraArg) -> Value {
+    match lora.scale {
+        Some(scale) => json!({ "path": lora.path, "scale": scale }),
+        None => Value::from(lora.path.as_str()),
     }
 }
 
@@ -154,8 +153,8 @@ mod tests {
 
     #[test]
     fn an_adapter_may_have_a_scale() {
+        let adapter = |text: &str| adapter(&text.parse().unwrap());
         assert_eq!(adapter("a/b"), json!("a/b"));
-        assert_eq!(adapter("a/b=0.5"), json!({ "path": "a/b", "scale": 0.5 }));
-        assert_eq!(adapter("a=b/c"), json!("a=b/c"));
+        assert_eq!(adapter("hf:a/b@v1=0.5"), json!({ "path": "hf:a/b@v1", "scale": 0.5 }));
     }
 }

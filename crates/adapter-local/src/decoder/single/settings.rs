@@ -57,7 +57,8 @@ impl Settings {
     /// Where the rotary positions of a kind of layer are described: a table of tables, one table, or
     /// the file itself.
     fn rope(&self, kind: Option<&str>) -> Option<&Map<String, Value>> {
-        let table = self.get("rope_parameters").or_else(|| self.get("rope_scaling"))?;
+        // In a file with both transformers takes the older one.
+        let table = self.get("rope_scaling").or_else(|| self.get("rope_parameters"))?;
         let table = kind.map_or(Some(table), |kind| table.get(kind))?;
         table.as_object()
     }

@@ -2,6 +2,7 @@
 
 use proptest::prelude::*;
 
+use super::acts::{live, rounds, text};
 use super::{Decoder, LoadOptions, Part, SequenceId, Wanted, fixture, open};
 use crate::decoder::PAGE;
 use crate::decoder::load;
@@ -12,15 +13,6 @@ const FILES: [&str; 2] = ["tiny-llama-f32.gguf", "tiny-qwen3-q8_0.gguf"];
 fn model(file: &str, threads: usize) -> Box<dyn Decoder> {
     let options = LoadOptions { threads: Some(threads), ..LoadOptions::default() };
     load(&open(&fixture(file)), &options).unwrap()
-}
-
-/// The tokens of conversation `seed`; all begin with the same `shared`.
-fn text(seed: usize, shared: usize, len: usize) -> Vec<u32> {
-    let token = |i: usize| {
-        let seed = if i < shared { 0 } else { seed + 1 };
-        ((i * 7919 + seed * 104_729) as u32).wrapping_mul(2_654_435_761) % 320
-    };
-    (0..len).map(token).collect()
 }
 
 fn step(decoder: &mut dyn Decoder, sequence: SequenceId, tokens: &[u32]) -> Vec<u32> {
@@ -135,81 +127,17 @@ fn wrong_steps_are_refused() {
     assert!(matches!(decoder.open(), Err(DecodeError::TooManySequences { most: m }) if m == most));
 }
 
-/// What happens to a sequence.
-#[derive(Debug, Clone, Copy)]
-enum Act {
-    Extend(usize),
-    Rewind(usize),
-    Branch(usize),
-    Replace,
-}
-
-fn act() -> impl Strategy<Value = Act> {
-    prop_oneof![
-        4 => (1..90_usize).prop_map(Act::Extend),
-        1 => (0..90_usize).prop_map(Act::Rewind),
-        1 => (0..90_usize).prop_map(Act::Branch),
-        1 => Just(Act::Replace),
-    ]
-}
-
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(16))]
 
-    /// Four slots live through random steps together; every sequence always has the logits that a
-    /// fresh one computes for its tokens.
+    /// Every sequence always has the logits that a fresh one computes for its tokens.
     #[test]
-    fn nobody_changes_another_ones_tokens(
-        steps in prop::collection::vec(prop::collection::vec(act(), 4), 1..10),
-        threads in 1..4_usize,
-    ) {
+    fn nobody_changes_another_ones_tokens(rounds in rounds(10), threads in 1..4_usize) {
         let mut decoder = model(FILES[0], threads);
-        let mut slots: Vec<(SequenceId, Vec<u32>)> =
-            (0..4).map(|_| (decoder.open().unwrap(), Vec::new())).collect();
-        for (round, acts) in steps.iter().enumerate() {
-            for (index, act) in acts.iter().enumerate() {
-                match *act {
-                    Act::Extend(_) => {}
-                    Act::Rewind(back) => {
-                        let (id, tokens) = &mut slots[index];
-                        tokens.truncate(tokens.len().saturating_sub(back));
-                        decoder.truncate(*id, tokens.len());
-                    }
-                    Act::Branch(back) => {
-                        let (from, tokens) = slots[(index + 1) % 4].clone();
-                        let len = tokens.len().saturating_sub(back);
-                        decoder.close(slots[index].0);
-                        slots[index] = (decoder.fork(from, len).unwrap(), tokens[..len].to_vec());
-                    }
-                    Act::Replace => {
-                        decoder.close(slots[index].0);
-                        slots[index] = (decoder.open().unwrap(), Vec::new());
-                    }
-                }
-            }
-            let mut fresh = Vec::new();
-            for (index, act) in acts.iter().enumerate() {
-                let more = if let Act::Extend(more) = act { *more } else { 1 };
-                let more = more.min(500 - slots[index].1.len());
-                fresh.push(text(round * 4 + index, 0, more));
-            }
-            let busy: Vec<usize> = (0..4).filter(|index| !fresh[*index].is_empty()).collect();
-            let part = |index: &usize| Part {
-                sequence: slots[*index].0,
-                tokens: &fresh[*index],
-                wanted: Wanted::Last,
-            };
-            let parts: Vec<_> = busy.iter().map(part).collect();
-            decoder.forward(&parts).unwrap();
-            for (part, index) in busy.into_iter().enumerate() {
-                slots[index].1.extend(&fresh[index]);
-                let found = bits(decoder.logits(part).unwrap());
-                prop_assert!(found == alone(FILES[0], &slots[index].1));
-            }
-        }
-        for (id, _) in slots {
-            decoder.close(id);
-        }
+        live(decoder.as_mut(), &rounds, |tokens, logits| {
+            prop_assert!(bits(logits) == alone(FILES[0], tokens));
+            Ok(())
+        })?;
         prop_assert_eq!(decoder.free_positions(), model(FILES[0], 1).free_positions());
     }
 }

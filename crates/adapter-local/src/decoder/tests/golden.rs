@@ -4,7 +4,7 @@ use super::{One, Reference, argmax, decoder, divergence, fixture, open};
 use crate::cpu::Isa;
 use crate::decoder::transformer::Transformer;
 use crate::decoder::{KvPrecision, LoadOptions, load};
-use crate::kernels::F16;
+use kernels::F16;
 
 const TINY: [&str; 3] = ["tiny-llama", "tiny-qwen2", "tiny-qwen3"];
 

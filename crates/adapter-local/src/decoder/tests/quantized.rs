@@ -13,7 +13,7 @@ use crate::decoder::{KvPrecision, LoadOptions, load};
 use crate::gguf::writer::Writer;
 use crate::gguf::{GgmlType, GgufFile};
 
-const KINDS: [(GgmlType, GgmlDType); 12] = [
+pub(super) const KINDS: [(GgmlType, GgmlDType); 12] = [
     (GgmlType::F16, GgmlDType::F16),
     (GgmlType::Bf16, GgmlDType::BF16),
     (GgmlType::Q4_0, GgmlDType::Q4_0),
@@ -29,9 +29,9 @@ const KINDS: [(GgmlType, GgmlDType); 12] = [
 ];
 
 /// Wide enough for blocks of 256.
-const WIDTH: usize = 256;
-const VOCABULARY: usize = 64;
-const MATRICES: [(&str, usize); 8] = [
+pub(super) const WIDTH: usize = 256;
+pub(super) const VOCABULARY: usize = 64;
+pub(super) const MATRICES: [(&str, usize); 8] = [
     ("token_embd.weight", VOCABULARY),
     ("blk.0.attn_q.weight", WIDTH),
     ("blk.0.attn_k.weight", WIDTH / 2),
@@ -53,7 +53,7 @@ fn numbers(seed: usize, count: usize) -> Vec<f32> {
 }
 
 /// A matrix as candle quantizes it: its bytes, and the numbers that they stand for.
-fn quantize(seed: usize, rows: usize, dtype: GgmlDType) -> (Vec<u8>, Vec<u8>) {
+pub(super) fn quantize(seed: usize, rows: usize, dtype: GgmlDType) -> (Vec<u8>, Vec<u8>) {
     let numbers = numbers(seed, rows * WIDTH);
     let tensor = Tensor::from_vec(numbers, (rows, WIDTH), &Device::Cpu).unwrap();
     let quantized = QTensor::quantize(&tensor, dtype).unwrap();
@@ -64,7 +64,7 @@ fn quantize(seed: usize, rows: usize, dtype: GgmlDType) -> (Vec<u8>, Vec<u8>) {
 }
 
 /// A model of one layer.
-fn model(matrix: impl Fn(usize, usize) -> (GgmlType, Vec<u8>)) -> Checkpoint {
+pub(super) fn model(matrix: impl Fn(usize, usize) -> (GgmlType, Vec<u8>)) -> Checkpoint {
     let count = |writer: Writer, key: &str, value: u32| {
         writer.entry(&format!("llama.{key}"), 4, &value.to_le_bytes())
     };

@@ -132,6 +132,7 @@ fn there_is_one_sequence_and_it_is_not_forked() {
 fn what_would_be_computed_wrongly_is_refused() {
     for (folder, key, value, words) in [
         ("phi3", "rope_parameters", json!({"rope_type": "longrope"}), "RoPE scaling \"longrope\""),
+        ("phi3", "rope_scaling", json!({"type": "longrope"}), "RoPE scaling \"longrope\""),
         ("phi3", "hidden_act", json!("gelu"), "hidden_act"),
         ("glm4", "rope_parameters", json!({"rope_type": "yarn"}), "RoPE scaling \"yarn\""),
         ("gemma3", "query_pre_attn_scalar", json!(99), "query_pre_attn_scalar"),

@@ -68,3 +68,38 @@ async fn long_conversations_are_kept_up_to_a_share_of_the_memory() {
     let response = fold(engine.submit(task(&again, 5)).unwrap()).await.unwrap();
     assert_eq!(response.usage.cached_tokens, Some(again.len() as u64 - 1));
 }
+
+/// How many pages of the real decoder are free, and how many sequences can be opened, once nothing
+/// is kept for others any more.
+fn free(bench: &mut bench::Bench) -> (usize, usize) {
+    let batch = &mut bench.worker.batch;
+    while let Some(sequence) = batch.cache.evict(None) {
+        batch.decoder.close(sequence);
+    }
+    let opened: Vec<_> = std::iter::from_fn(|| batch.decoder.open().ok()).collect();
+    let room = (batch.decoder.free_positions(), opened.len());
+    opened.into_iter().for_each(|sequence| batch.decoder.close(sequence));
+    room
+}
+
+#[test]
+fn a_real_decoder_has_all_of_its_memory_after_ten_thousand_requests() {
+    // Less than sixteen at once may need: some give way.
+    let mut bench = random::tiny(24, 16);
+    let before = free(&mut bench);
+    for round in 0..625 {
+        let readers = (0..16).map(|n| {
+            let prompt = format!("{} {}", "hi ".repeat((n + round) % 7 * 3), round * 16 + n);
+            bench.submit_task(Task { limit: prompt.len() + 1 + n % 5, ..task(&prompt, 0) })
+        });
+        let mut readers: Vec<_> = readers.collect();
+        bench.turns(round % 4);
+        // Some go away: in the line, in their prompts or in their answers.
+        readers.truncate(16 - round % 5);
+        bench.finish(&mut readers.iter_mut().collect::<Vec<_>>());
+        assert!(readers.iter().all(|reader| reader.error.is_none()), "round {round}");
+        assert_eq!(bench.engine.taken(), 0, "round {round}");
+        assert!(bench.worker.batch.cache.len() <= MOST_KEPT, "round {round}");
+    }
+    assert_eq!(free(&mut bench), before);
+}

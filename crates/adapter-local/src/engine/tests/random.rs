@@ -129,7 +129,7 @@ static TINY: LazyLock<Checkpoint> = LazyLock::new(|| {
 static PROMPTER: LazyLock<Arc<Prompter>> = LazyLock::new(|| Arc::new(TINY.prompter().unwrap()));
 
 /// The real decoder, with room for so many pages.
-fn tiny(pages: usize, at_once: usize) -> Bench {
+pub(super) fn tiny(pages: usize, at_once: usize) -> Bench {
     let p = TINY.parameters();
     let position = bytes_per_position(p.layers, p.kv_width(), KvPrecision::default());
     let cache_bytes = Some(position * (pages * PAGE) as u64);

