@@ -14,10 +14,17 @@ const MAY_NAME: &[(&str, &[&str])] = &[
     ("textport-ports", &["textport-domain"]),
     ("textport-hub", &[]),
     ("textport-cuda-late", &[]),
+    ("textport-kernels", &[]),
     ("textport-testkit", &["textport-domain", "textport-ports"]),
     (
         "textport-adapter-local",
-        &["textport-domain", "textport-ports", "textport-hub", "textport-cuda-late"],
+        &[
+            "textport-domain",
+            "textport-ports",
+            "textport-hub",
+            "textport-cuda-late",
+            "textport-kernels",
+        ],
     ),
     ("textport-adapter-zerogpu", &["textport-domain", "textport-ports", "textport-hub"]),
     (
@@ -36,6 +43,7 @@ const MAY_NAME: &[(&str, &[&str])] = &[
 const NOTHING_BUT: &[(&str, &[&str])] = &[
     ("textport-domain", &["serde", "thiserror"]),
     ("textport-ports", &["async-trait", "futures-core", "futures-util", "serde", "serde_json"]),
+    ("textport-kernels", &["half"]),
 ];
 
 /// Outside crates by the beginning of their names, and the only packages that may name them.

@@ -147,6 +147,7 @@ impl LoadCause {
     fn kind(&self) -> ErrorKind {
         match self {
             Self::Device(_) => ErrorKind::Internal,
+            Self::Kernels(_) => ErrorKind::ConfigInvalid,
             Self::OutOfMemory { .. } | Self::NoRoom { .. } | Self::NoCache { .. } => {
                 ErrorKind::OutOfMemory
             }
@@ -209,7 +210,9 @@ impl LoadCause {
             Self::OtherBase { .. } => {
                 "name the model that adapter_config.json gives as base_model_name_or_path"
             }
-            Self::Kernels(_) => "unset TEXTPORT_CPU: the best kernels of this machine are the default",
+            Self::Kernels(_) => {
+                "unset TEXTPORT_CPU: the best kernels of this machine are the default"
+            }
             Self::NoRoom { .. } => "free some memory or allow the process more",
             Self::NoCache { .. } => "lower kv_cache_mib or context_length",
             Self::Threads(_) => "ask for fewer threads, or free some memory",

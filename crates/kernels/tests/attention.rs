@@ -92,7 +92,8 @@ fn check<T: CacheNumber>(heads: Heads, threads: usize) {
     // A piece of a prompt, single tokens of both sequences, another piece.
     let first = (3..3 + heads.tokens_together().min(7)).map(|position| (0, position));
     let mut tokens: Vec<_> = first.collect();
-    let mut runs = Vec::from([(0..tokens.len())]);
+    let mut runs = Vec::new();
+    runs.push(0..tokens.len());
     for token in [(1, 0), (0, 63), (1, 64), (0, 149)] {
         runs.push(tokens.len()..tokens.len() + 1);
         tokens.push(token);

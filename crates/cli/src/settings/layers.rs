@@ -29,7 +29,7 @@ const HUB_FOLDERS: [&str; 4] =
 /// Those that forbid these tools the network, the first that is set.
 const HUB_OFFLINE: [&str; 2] = ["HF_HUB_OFFLINE", "TRANSFORMERS_OFFLINE"];
 /// Variables that are no configuration keys.
-const OWN: &[&str] = &["PROFILE", "CONFIG", "HOME", "LOG_DB"];
+const OWN: &[&str] = &["PROFILE", "CONFIG", "HOME", "LOG_DB", "CPU"];
 
 /// A place where a configuration file may be.
 #[derive(Debug, Clone, PartialEq, Eq)]
