@@ -70,4 +70,10 @@ impl TextGenerator for Deadline {
             .await
             .map_err(|_| self.elapsed())?
     }
+
+    async fn embeddings(&self, texts: Vec<String>) -> Result<Vec<Vec<f32>>, Error> {
+        timeout_at(Instant::now() + self.limit, self.inner.embeddings(texts))
+            .await
+            .map_err(|_| self.elapsed())?
+    }
 }

@@ -74,6 +74,10 @@ impl TextGenerator for Lazy {
             None => Ok(None),
         }
     }
+
+    async fn embeddings(&self, texts: Vec<String>) -> Result<Vec<Vec<f32>>, Error> {
+        self.inner().await?.embeddings(texts).await
+    }
 }
 
 impl fmt::Debug for Lazy {

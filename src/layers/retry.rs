@@ -164,6 +164,10 @@ impl TextGenerator for Retry {
     async fn quota(&self) -> Result<Option<Quota>, Error> {
         self.inner.quota().await
     }
+
+    async fn embeddings(&self, texts: Vec<String>) -> Result<Vec<Vec<f32>>, Error> {
+        self.inner.embeddings(texts).await
+    }
 }
 
 #[cfg(test)]

@@ -24,7 +24,8 @@
 //! 12. **Batches** give one result per request, in order; one failure never loses the others.
 //! 13. **`generate`** equals the folded stream.
 //! 14. **Errors** name the provider and say whether trying again helps; a prompt longer than the
-//!     context is [`ErrorKind::ContextLengthExceeded`] before any work.
+//!     context is [`ErrorKind::ContextLengthExceeded`] before any work. Embeddings are vectors or
+//!     [`ErrorKind::Unsupported`].
 //! 15. **Concurrent** streams do not disturb each other.
 //!
 //! # A provider in thirty lines

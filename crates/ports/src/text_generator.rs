@@ -11,7 +11,7 @@ use domain::{
 use futures_core::Stream;
 use futures_util::{StreamExt, stream};
 
-use crate::{Error, ErrorKind};
+use crate::{Error, ErrorKind, RetryAdvice};
 
 /// The events of one generation; dropping it ends the work.
 pub type EventStream = Pin<Box<dyn Stream<Item = Result<Event, Error>> + Send>>;
@@ -68,6 +68,20 @@ pub trait TextGenerator: Debug + Send + Sync + 'static {
     /// When there is a quota and asking for it failed.
     async fn quota(&self) -> Result<Option<Quota>, Error> {
         Ok(None)
+    }
+
+    /// Vectors of finite numbers that stand for texts: one per text, in order, all of one length.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Unsupported`] where the provider has none, as is the default; the built-in
+    /// providers generate text and nothing else.
+    async fn embeddings(&self, _texts: Vec<String>) -> Result<Vec<Vec<f32>>, Error> {
+        let provider = self.info().id.clone();
+        let message = format!("provider {provider} does not support embeddings");
+        Err(Error::new(ErrorKind::Unsupported, message)
+            .with_provider(provider)
+            .with_advice(RetryAdvice::OtherProviderOnly)
+            .with_hint("ask a provider that computes them"))
     }
 }
 
@@ -126,5 +140,8 @@ impl<T: TextGenerator + ?Sized> TextGenerator for Arc<T> {
     }
     async fn quota(&self) -> Result<Option<Quota>, Error> {
         (**self).quota().await
+    }
+    async fn embeddings(&self, texts: Vec<String>) -> Result<Vec<Vec<f32>>, Error> {
+        (**self).embeddings(texts).await
     }
 }

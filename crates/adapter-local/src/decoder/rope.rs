@@ -1,6 +1,8 @@
 //! Rotary positions: angles computed in f32 as models were trained with them, for as many
 //! positions as a sequence has come to.
 
+use std::collections::TryReserveError;
+
 use crate::checkpoint::{Frequencies, Pairing, RopeParameters};
 
 /// Cosines and sines for the positions seen so far.
@@ -20,11 +22,14 @@ impl Rope {
     }
 
     /// Makes the table reach to `positions`.
-    pub(super) fn reach(&mut self, positions: usize) {
+    pub(super) fn reach(&mut self, positions: usize) -> Result<(), TryReserveError> {
         let known = self.table.len() / self.frequencies.angles.len().max(1);
+        let more = positions.saturating_sub(known) * self.frequencies.angles.len();
+        self.table.try_reserve(more)?;
         for position in known..positions {
             self.table.extend(turns(&self.frequencies, position));
         }
+        Ok(())
     }
 
     /// Turns every head of `row`; heads are `head_size` wide.

@@ -167,18 +167,19 @@ impl<T: CacheNumber> Decoder for Transformer<T> {
             Bounds { vocabulary: self.vocab_size(), context_length: self.model.context_length };
         bounds.check(&self.state.sequences, parts)?;
         let before: Vec<_> = parts.iter().map(|part| self.len(part.sequence)).collect();
-        let done = self.state.grow(parts);
+        let wanted = ranges(parts);
+        let rows = wanted.last().map_or(0, |range| range.end);
+        let done = self.state.grow(parts, rows * self.vocab_size());
         if let Err(error) = done {
+            self.logits.clear();
             for (part, len) in parts.iter().zip(before) {
                 self.state.sequences.truncate(part.sequence, len);
             }
             return Err(error);
         }
         let places = places(parts, &before);
-        self.logits = ranges(parts);
-        let rows = self.logits.last().map_or(0, |range| range.end);
+        self.logits = wanted;
         let (model, state, threads) = (&self.model, &mut self.state, &self.threads);
-        state.scratch.logits.resize(rows * model.embedding.rows(), 0.0);
         let mut done = 0;
         for places in places.chunks(state.scratch.rows) {
             model.step(threads, state, places);
@@ -204,11 +205,15 @@ impl<T: CacheNumber> Decoder for Transformer<T> {
 
 impl<T: CacheNumber> State<T> {
     /// Makes room for the tokens of a step.
-    fn grow(&mut self, parts: &[Part<'_>]) -> Result<(), DecodeError> {
+    fn grow(&mut self, parts: &[Part<'_>], logits: usize) -> Result<(), DecodeError> {
         for part in parts {
             let positions = self.sequences.reach(part.sequence, part.tokens.len())?;
-            self.rope.reach(positions);
+            self.rope.reach(positions).map_err(|_| DecodeError::StepOutOfMemory)?;
         }
+        let rows = &mut self.scratch.logits;
+        let more = logits.saturating_sub(rows.len());
+        rows.try_reserve_exact(more).map_err(|_| DecodeError::StepOutOfMemory)?;
+        rows.resize(logits, 0.0);
         Ok(())
     }
 }

@@ -95,6 +95,7 @@ cases! {
     14 "errors.advise" errors::advise;
     14 "errors.too_long_a_prompt" errors::too_long_a_prompt;
     14 "errors.after_content" errors::after_content;
+    14 "errors.embeddings_are_vectors_or_unsupported" errors::embeddings;
     15 "concurrent.equals_one_by_one" concurrent::equals_one_by_one;
     15 "concurrent.all_end" concurrent::all_end;
     15 "concurrent.dropping_one_leaves_the_others" concurrent::dropping_one_leaves_the_others;

@@ -52,6 +52,26 @@ pub(super) async fn after_content(subject: &Subject) -> Check {
     ensure(error.provider().is_some(), || format!("nobody is named in: {error}"))
 }
 
+/// One vector per text, or a refusal that says so; nothing made up.
+pub(super) async fn embeddings(subject: &Subject) -> Check {
+    let texts = vec!["a port".to_owned(), "a harbour".to_owned()];
+    match subject.generator.embeddings(texts).await {
+        Ok(vectors) => {
+            let length = vectors.first().map_or(0, Vec::len);
+            let whole = vectors.len() == 2 && length > 0;
+            let finite =
+                vectors.iter().all(|v| v.len() == length && v.iter().all(|x| x.is_finite()));
+            ensure(whole && finite, || format!("no vectors of two texts: {vectors:?}"))
+        }
+        Err(error) => {
+            ensure(error.kind() == ErrorKind::Unsupported, || {
+                format!("refused as {} instead of unsupported: {error}", error.kind().as_str())
+            })?;
+            ensure(error.provider().is_some(), || format!("nobody is named in: {error}"))
+        }
+    }
+}
+
 /// Every error that can be had for certain.
 async fn refusals(subject: &Subject) -> Result<Vec<Error>, Unmet> {
     let lacking = Capability::ALL.into_iter().filter(|capability| !subject.can(*capability));

@@ -19,6 +19,7 @@ type OnEvents = Box<dyn Fn(&Request, EventStream) -> EventStream + Send + Sync>;
 type OnError = Box<dyn Fn(Error) -> Error + Send + Sync>;
 type OnResult = Box<dyn Fn(Result<Response, Error>) -> Result<Response, Error> + Send + Sync>;
 type OnBatch = Box<dyn Fn(Results) -> Results + Send + Sync>;
+type OnVectors = Box<dyn Fn() -> Result<Vec<Vec<f32>>, Error> + Send + Sync>;
 type Refuse = Box<dyn Fn(&Request) -> Result<(), Error> + Send + Sync>;
 
 /// Forwards to a sound fake; each hook is a place to break.
@@ -34,6 +35,7 @@ pub(crate) struct Broken {
     error: OnError,
     result: OnResult,
     batch: OnBatch,
+    vectors: Option<OnVectors>,
 }
 
 impl std::fmt::Debug for Broken {
@@ -75,6 +77,7 @@ impl Broken {
             error: Box::new(|error| error),
             result: Box::new(|result| result),
             batch: Box::new(|results| results),
+            vectors: None,
         }
     }
 
@@ -180,6 +183,15 @@ impl Broken {
         self
     }
 
+    /// Answers so when it is asked for embeddings.
+    pub(crate) fn embedding(
+        mut self,
+        vectors: impl Fn() -> Result<Vec<Vec<f32>>, Error> + Send + Sync + 'static,
+    ) -> Self {
+        self.vectors = Some(Box::new(vectors));
+        self
+    }
+
     pub(crate) fn on_batch(
         mut self,
         change: impl Fn(Results) -> Results + Send + Sync + 'static,
@@ -247,6 +259,13 @@ impl TextGenerator for Broken {
         match &self.later {
             Some(later) if self.asked.load(Ordering::SeqCst) => later,
             _ => &self.declared,
+        }
+    }
+
+    async fn embeddings(&self, texts: Vec<String>) -> Result<Vec<Vec<f32>>, Error> {
+        match &self.vectors {
+            Some(vectors) => vectors(),
+            None => self.inner.embeddings(texts).await,
         }
     }
 

@@ -341,3 +341,26 @@ async fn batches_in_disorder() {
     });
     assert_eq!(full.caught().await, ["batch.larger_than_the_places"]);
 }
+
+#[tokio::test(start_paused = true)]
+async fn embeddings_that_are_made_up_or_refused_as_something_else() {
+    const CASE: [&str; 1] = ["errors.embeddings_are_vectors_or_unsupported"];
+    let made_up: [fn() -> Vec<Vec<f32>>; 5] = [
+        Vec::new,
+        || vec![vec![0.5]],
+        || vec![vec![], vec![]],
+        || vec![vec![0.5], vec![0.5, 0.5]],
+        || vec![vec![f32::NAN], vec![0.5]],
+    ];
+    for vectors in made_up {
+        let caught = Broken::new().embedding(move || Ok(vectors())).caught().await;
+        assert_eq!(caught, CASE);
+    }
+    let vague =
+        || Err(Error::new(ErrorKind::Internal, "no").with_provider(sound().info().id.clone()));
+    assert_eq!(Broken::new().embedding(vague).caught().await, CASE);
+    let nameless = || Err(Error::new(ErrorKind::Unsupported, "no"));
+    assert_eq!(Broken::new().embedding(nameless).caught().await, CASE);
+    let honest = Broken::new().embedding(|| Ok(vec![vec![0.5], vec![0.25]]));
+    assert!(honest.caught().await.is_empty());
+}
