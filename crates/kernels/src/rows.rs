@@ -103,7 +103,7 @@ struct Task {
 /// # Safety
 /// Those of [`Simd`], for `len` numbers from every pointer.
 #[inline(always)]
-pub(crate) unsafe fn tile<S: Simd, N: Stored, const R: usize, const T: usize>(
+unsafe fn tile<S: Simd, N: Stored, const R: usize, const T: usize>(
     rows: [*const u8; R],
     tokens: [*const f32; T],
     len: usize,

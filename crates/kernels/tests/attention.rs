@@ -24,7 +24,7 @@ fn close(found: f32, wanted: f64, size: f64) -> bool {
 struct Sequences<T> {
     heads: Heads,
     tokens: Vec<(usize, usize)>,
-    /// Per sequence and head the keys and the values of all positions.
+    /// Per sequence and head the keys of all positions, transposed span by span, and the values.
     keys: Vec<Vec<Vec<T>>>,
     values: Vec<Vec<Vec<T>>>,
 }
@@ -36,11 +36,10 @@ impl<T: CacheNumber> Past<T> for Sequences<T> {
 
     fn span(&self, token: usize, kv_head: usize, start: usize, count: usize) -> Span<'_, T> {
         assert!(start.is_multiple_of(SPAN) && count <= SPAN);
-        let range = start * self.heads.size..(start + count) * self.heads.size;
-        let sequence = self.tokens[token].0;
+        let (size, sequence) = (self.heads.size, self.tokens[token].0);
         Span {
-            keys: &self.keys[sequence][kv_head][range.clone()],
-            values: &self.values[sequence][kv_head][range],
+            keys: &self.keys[sequence][kv_head][start * size..(start + SPAN) * size],
+            values: &self.values[sequence][kv_head][start * size..(start + count) * size],
         }
     }
 }
@@ -53,14 +52,26 @@ fn exact(seed: u32, len: usize) -> Vec<f32> {
 }
 
 fn sequences<T: CacheNumber>(heads: Heads, tokens: Vec<(usize, usize)>) -> Sequences<T> {
-    let made = |seed: usize| -> Vec<Vec<Vec<T>>> {
+    let made = |seed: usize, transpose: bool| -> Vec<Vec<Vec<T>>> {
         let head = |s: usize, h: usize| {
             let numbers = exact((seed + 10 * s + h) as u32, LENGTH * heads.size);
+            let numbers = if transpose { transposed(&numbers, heads.size) } else { numbers };
             numbers.into_iter().map(T::from).collect()
         };
         (0..2).map(|s| (0..heads.keys).map(|h| head(s, h)).collect()).collect()
     };
-    Sequences { heads, tokens, keys: made(1), values: made(501) }
+    Sequences { heads, tokens, keys: made(1, true), values: made(501, false) }
+}
+
+/// Keys as a span wants them; positions beyond the last are no numbers.
+fn transposed(keys: &[f32], size: usize) -> Vec<f32> {
+    let mut out = vec![f32::NAN; LENGTH.next_multiple_of(SPAN) * size];
+    for (position, key) in keys.chunks(size).enumerate() {
+        for (d, x) in key.iter().enumerate() {
+            out[position / SPAN * SPAN * size + d * SPAN + position % SPAN] = *x;
+        }
+    }
+    out
 }
 
 fn wanted(

@@ -38,7 +38,7 @@ impl PageShape {
     }
 }
 
-/// Keys and values: layers x heads x positions x head size.
+/// Keys: layers x heads x head size x positions. Values: layers x heads x positions x head size.
 #[derive(Debug, Default)]
 struct Page<T> {
     keys: Vec<T>,
@@ -55,6 +55,8 @@ pub(super) struct Pool<T> {
     /// Pages that nobody lists.
     free: Vec<u32>,
     most: usize,
+    /// A key on its way to its column.
+    stored: Vec<T>,
 }
 
 impl<T: CacheNumber> Pool<T> {
@@ -63,7 +65,8 @@ impl<T: CacheNumber> Pool<T> {
         let page = (2 * shape.numbers() * size_of::<T>()).max(1) as u64;
         let most = bytes.map_or(u64::from(u32::MAX), |bytes| bytes / page);
         let most = usize::try_from(most).unwrap_or(usize::MAX).min(u32::MAX as usize);
-        Self { shape, pages: Vec::new(), free: Vec::new(), most }
+        let stored = vec![T::default(); shape.head_size];
+        Self { shape, pages: Vec::new(), free: Vec::new(), most, stored }
     }
 
     /// Keeps key and value of all heads of a layer at `position`, for which
@@ -80,22 +83,21 @@ impl<T: CacheNumber> Pool<T> {
         let layer = layer * shape.heads * shape.head();
         let page = &mut self.pages[table[position / PAGE] as usize];
         debug_assert_eq!(page.users, 1, "a shared page is written to");
-        for (numbers, row) in [(&mut page.keys, key), (&mut page.values, value)] {
-            let heads = numbers[layer..].chunks_exact_mut(shape.head());
-            // What is too large for a half is kept as the largest one; what is infinite is nonsense,
-            // and must not become a number.
-            let nonsense = row.iter().any(|x| x.is_infinite());
-            for (head, row) in heads.zip(row.chunks_exact(shape.head_size)) {
-                let slots = &mut head[slot * shape.head_size..][..shape.head_size];
-                kernels::store(isa, row, slots);
-                if nonsense {
-                    slots.fill(T::from(f32::NAN));
-                }
-            }
+        let (size, whole) = (shape.head_size, [has_no_infinity(key), has_no_infinity(value)]);
+        let stored = &mut self.stored;
+        let heads = page.keys[layer..].chunks_exact_mut(shape.head());
+        for (head, row) in heads.zip(key.chunks_exact(size)) {
+            keep(isa, row, stored, whole[0]);
+            let column = head[slot..].iter_mut().step_by(PAGE);
+            column.zip(stored.iter()).for_each(|(slot, x)| *slot = *x);
+        }
+        let heads = page.values[layer..].chunks_exact_mut(shape.head());
+        for (head, row) in heads.zip(value.chunks_exact(size)) {
+            keep(isa, row, &mut head[slot * size..][..size], whole[1]);
         }
     }
 
-    /// `count` positions of a head of a layer from `start` on; they must lie in one page.
+    /// `count` positions of a head of a layer from `start`, a page's first, on.
     pub(super) fn span(
         &self,
         table: &PageTable,
@@ -104,10 +106,25 @@ impl<T: CacheNumber> Pool<T> {
         count: usize,
     ) -> Span<'_, T> {
         let shape = self.shape;
-        let at = (layer * shape.heads + head) * shape.head() + start % PAGE * shape.head_size;
-        let range = at..at + count * shape.head_size;
+        let at = (layer * shape.heads + head) * shape.head();
         let page = &self.pages[table[start / PAGE] as usize];
-        Span { keys: &page.keys[range.clone()], values: &page.values[range] }
+        Span {
+            keys: &page.keys[at..at + shape.head()],
+            values: &page.values[at..at + count * shape.head_size],
+        }
+    }
+}
+
+fn has_no_infinity(row: &[f32]) -> bool {
+    !row.iter().any(|x| x.is_infinite())
+}
+
+/// Stores a head. What is too large for a half is kept as the largest one; what is infinite is
+/// nonsense, and must not become a number.
+fn keep<T: CacheNumber>(isa: Isa, row: &[f32], out: &mut [T], whole: bool) {
+    kernels::store(isa, row, out);
+    if !whole {
+        out.fill(T::from(f32::NAN));
     }
 }
 

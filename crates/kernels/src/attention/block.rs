@@ -73,9 +73,10 @@ impl<T: CacheNumber, P: Past<T>> Block<'_, T, P> {
         for start in (0..longest).step_by(SPAN) {
             let count = SPAN.min(longest - start);
             let span = self.past.span(self.run.start, self.kv_head, start, count);
-            assert!(span.keys.len().min(span.values.len()) >= count * size, "a span is short");
+            assert!(span.keys.len() >= SPAN * size, "a span has too few keys");
+            assert!(span.values.len() >= count * size, "a span has too few values");
             let part = |numbers: &[T]| Part { at: numbers.as_ptr().cast(), count, size };
-            // SAFETY: `count` rows of `size` keys and values are there (checked).
+            // SAFETY: keys of a whole span and `count` values of `size` numbers are there (checked).
             unsafe {
                 match_scores(self.isa, T::NUMBER, list, part(span.keys), &mut scores);
                 state.weigh(self.isa, list, start, count, &mut scores);

@@ -3,16 +3,15 @@
 #![expect(unsafe_code, reason = "vector loads within spans whose lengths have been checked")]
 #![expect(clippy::needless_range_loop, reason = "iterators keep tiles out of the registers")]
 
-use super::MOST_QUERIES;
 use super::block::{List, Scores};
+use super::{MOST_QUERIES, SPAN};
 use crate::isa::{Isa, Level};
 use crate::numbers::{F16, F32, Number, Stored};
-use crate::rows::tile;
 use crate::simd::{Portable, Simd};
 #[cfg(target_arch = "x86_64")]
 use crate::simd::{Ymm, Zmm};
 
-/// Keys or values of a span: `count` rows of `size` numbers.
+/// Keys or values of `count` positions of a span, `size` numbers each.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Part {
     pub(super) at: *const u8,
@@ -20,51 +19,59 @@ pub(super) struct Part {
     pub(super) size: usize,
 }
 
-/// `scores[q][j]` = dot product of query q with key j.
+/// `scores[q][j]` = dot product of query q with key j. A vector holds one number of several
+/// keys, so that no sum runs across lanes; scores of keys beyond the count mean nothing.
 ///
 /// # Safety
-/// Those of [`Simd`]; the keys are there.
+/// Those of [`Simd`]; there are `size` rows of [`SPAN`] numbers.
 #[inline(always)]
 unsafe fn scores_body<S: Simd, N: Stored>(list: &List, keys: Part, scores: &mut Scores) {
     let Part { at: keys, count, size } = keys;
     macro_rules! run {
-        ($q:ident, $j:ident, $r:literal, $t:literal) => {{
-            let mut rows = [keys; $r];
-            for r in 0..$r {
-                // SAFETY: key `$j + r` is there.
-                rows[r] = unsafe { keys.add(($j + r) * size * N::BYTES) };
-            }
-            let mut tokens = [list.queries[$q]; $t];
-            for t in 0..$t {
-                tokens[t] = list.queries[$q + t];
-            }
-            // SAFETY: by the caller.
-            let found = unsafe { tile::<S, N, $r, $t>(rows, tokens, size) };
-            for t in 0..$t {
-                for r in 0..$r {
-                    scores[$q + t][$j + r] = found[r][t];
+        ($q:ident, $from:ident, $t:literal, $v:literal) => {
+            // SAFETY: `$v` vectors from key `$from` on lie within a row of the span.
+            unsafe {
+                let mut sums = [[S::splat(0.0); $v]; $t];
+                for d in 0..size {
+                    let mut row = [S::splat(0.0); $v];
+                    for v in 0..$v {
+                        let at = (d * SPAN + $from + v * S::LANES) * N::BYTES;
+                        row[v] = N::load::<S>(keys.add(at));
+                    }
+                    for t in 0..$t {
+                        let x = S::splat(*list.queries[$q + t].add(d));
+                        for v in 0..$v {
+                            sums[t][v] = S::mul_add(row[v], x, sums[t][v]);
+                        }
+                    }
+                }
+                for t in 0..$t {
+                    for v in 0..$v {
+                        S::store(scores[$q + t].as_mut_ptr().add($from + v * S::LANES), sums[t][v]);
+                    }
                 }
             }
-        }};
+        };
     }
-    let mut j = 0;
-    while j < count {
-        let rows = if count - j >= 4 { 4 } else { 1 };
+    let wide = if S::LANES == 16 { 4 } else { 2 };
+    let mut from = 0;
+    while from < count {
         let mut q = 0;
         while q < list.count {
-            let many =
-                if S::LANES == 16 && list.count - q >= 4 { 4 } else { 2.min(list.count - q) };
-            match (rows, many) {
-                (4, 4) => run!(q, j, 4, 4),
-                (4, 2) => run!(q, j, 4, 2),
-                (4, _) => run!(q, j, 4, 1),
-                (_, 4) => run!(q, j, 1, 4),
-                (_, 2) => run!(q, j, 1, 2),
-                _ => run!(q, j, 1, 1),
+            let many = (list.count - q).min(4);
+            match (many, wide) {
+                (4, 4) => run!(q, from, 4, 4),
+                (3, 4) => run!(q, from, 3, 4),
+                (2, 4) => run!(q, from, 2, 4),
+                (_, 4) => run!(q, from, 1, 4),
+                (4, _) => run!(q, from, 4, 2),
+                (3, _) => run!(q, from, 3, 2),
+                (2, _) => run!(q, from, 2, 2),
+                _ => run!(q, from, 1, 2),
             }
             q += many;
         }
-        j += rows;
+        from += wide * S::LANES;
     }
 }
 
@@ -116,7 +123,7 @@ unsafe fn blend_body<S: Simd, N: Stored>(
     let whole = size / S::LANES * S::LANES;
     let mut q = 0;
     while q < list.count {
-        let many = if list.count - q >= 4 { 4 } else { 1 };
+        let many = (list.count - q).min(4);
         let mut at = 0;
         while at < whole {
             let wide = if whole - at >= 2 * S::LANES { 2 } else { 1 };
@@ -126,6 +133,12 @@ unsafe fn blend_body<S: Simd, N: Stored>(
                 (4, 4) => run!(q, at, 4, 4),
                 (4, 2) => run!(q, at, 4, 2),
                 (4, _) => run!(q, at, 4, 1),
+                (3, 4) => run!(q, at, 3, 4),
+                (3, 2) => run!(q, at, 3, 2),
+                (3, _) => run!(q, at, 3, 1),
+                (2, 4) => run!(q, at, 2, 4),
+                (2, 2) => run!(q, at, 2, 2),
+                (2, _) => run!(q, at, 2, 1),
                 (_, 4) => run!(q, at, 1, 4),
                 (_, 2) => run!(q, at, 1, 2),
                 _ => run!(q, at, 1, 1),

@@ -28,12 +28,14 @@ const MOST_QUERIES: usize = 16;
 /// Multiply-adds that are worth a chunk of their own.
 const SMALLEST_CHUNK: usize = 1 << 15;
 
-/// Keys and values of one head over neighbouring positions, each as many numbers as a head has.
+/// Keys and values of one head over a span.
 #[derive(Debug, Clone, Copy)]
 pub struct Span<'a, T> {
-    /// One position after the other.
+    /// A row of [`SPAN`] keys' first numbers, then one of their second numbers, and so on: number d
+    /// of the key at position p of the span is at d x [`SPAN`] + p. What lies at positions that
+    /// were not asked for is never used, and need not be finite.
     pub keys: &'a [T],
-    /// Likewise.
+    /// All numbers of the first value, then those of the second, and so on.
     pub values: &'a [T],
 }
 
