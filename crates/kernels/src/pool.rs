@@ -8,6 +8,7 @@
 #![expect(unsafe_code, reason = "lends closures to threads for as long as a region runs")]
 
 use std::any::Any;
+use std::cell::Cell;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::ptr;
 use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicU64, AtomicUsize, Ordering};
@@ -21,6 +22,11 @@ const YIELD: Duration = Duration::from_micros(300);
 
 /// Most chunks of a region: they are counted in 12 bits.
 const MOST_CHUNKS: usize = (1 << 12) - 1;
+
+thread_local! {
+    /// Whether this thread is inside a chunk.
+    static INSIDE: Cell<bool> = const { Cell::new(false) };
+}
 
 /// Region number (40 bits), number of chunks (12), next chunk (12): taking a chunk is one
 /// compare-and-swap that fails if the region has changed.
@@ -97,13 +103,12 @@ impl Pool {
     }
 
     /// Calls `chunk` once for every number below `chunks`, on any thread and in any order, and
-    /// returns when all calls are over. Calls from within a chunk are not possible: they would
-    /// wait for themselves.
+    /// returns when all calls are over. Calls from within a chunk run on its thread alone.
     ///
     /// # Panics
     /// When a chunk does.
     pub fn run<F: Fn(usize) + Sync>(&self, chunks: usize, chunk: F) {
-        if self.workers.is_empty() || chunks <= 1 {
+        if self.workers.is_empty() || chunks <= 1 || INSIDE.get() {
             (0..chunks).for_each(chunk);
             return;
         }
@@ -206,14 +211,22 @@ impl Shared {
         };
         let closure = self.closure.load(Ordering::Relaxed);
         let run = self.run.load(Ordering::Relaxed);
+        let before = INSIDE.replace(true);
         // SAFETY: the chunk is ours, so the region that we took it from cannot end before `done`
         // counts it; its closure and function were written before its ticket.
         let result = catch_unwind(AssertUnwindSafe(|| unsafe {
             let run = std::mem::transmute::<*mut (), Run>(run);
             run(closure, chunk);
         }));
+        INSIDE.set(before);
         if let Err(reason) = result {
-            *self.panic.lock().unwrap_or_else(PoisonError::into_inner) = Some(reason);
+            let mut first = self.panic.lock().unwrap_or_else(PoisonError::into_inner);
+            if first.is_none() {
+                *first = Some(reason);
+            } else {
+                // Dropping it may panic, and nothing may unwind past the closure that is lent.
+                std::mem::forget(reason);
+            }
             self.panicked.store(true, Ordering::Relaxed);
         }
         self.done.0.fetch_add(1, Ordering::Release);

@@ -67,6 +67,9 @@ pub struct Input<'a> {
     pub tokens: usize,
 }
 
+/// Most matrices of one product.
+const MOST_PARTS: usize = 8;
+
 /// Multiply-adds that are worth a chunk of their own.
 const SMALLEST_CHUNK: usize = 1 << 15;
 /// Chunks per thread: what one thread loses to other programs, the others make up for.
@@ -84,12 +87,20 @@ pub fn multiply<P: AsOperand>(
     input: Input<'_>,
     out: &mut [f32],
 ) {
-    let operands = || parts.iter().map(AsOperand::operand);
-    let stride: usize = operands().map(|part| part.rows()).sum();
-    assert!(out.len() >= stride * input.tokens, "no room for {} rows", input.tokens);
-    let units: usize = operands().map(|part| part.units()).sum();
-    let work: usize = operands().map(|part| part.rows() * part.columns()).sum();
-    let least = (units * SMALLEST_CHUNK).div_ceil((work * input.tokens).max(1));
+    assert!(parts.len() <= MOST_PARTS, "{} matrices at once", parts.len());
+    // Asked once: what was checked is what is used.
+    let mut list = [None; MOST_PARTS];
+    list.iter_mut().zip(parts).for_each(|(slot, part)| *slot = Some(part.operand()));
+    let operands = || list.iter().flatten();
+    let stride = operands().try_fold(0_usize, |all, part| all.checked_add(part.rows()));
+    let needed = stride.and_then(|stride| stride.checked_mul(input.tokens));
+    assert!(needed.is_some_and(|n| n <= out.len()), "no room for {} rows", input.tokens);
+    let stride = stride.unwrap_or(0);
+    let units: usize = operands().map(Operand::units).sum();
+    let products = |part: &Operand<'_>| part.rows().saturating_mul(part.columns());
+    let work = operands().map(products).fold(0_usize, usize::saturating_add);
+    let work = work.saturating_mul(input.tokens).max(1);
+    let least = units.saturating_mul(SMALLEST_CHUNK).div_ceil(work);
     let share = units.div_ceil(pool.threads() * CHUNKS_PER_THREAD).max(least).max(1);
     let out = Columns { at: out.as_mut_ptr(), stride };
     pool.run(units.div_ceil(share), |chunk| {
@@ -101,7 +112,7 @@ pub fn multiply<P: AsOperand>(
             if from < to {
                 // SAFETY: `out` has room for all rows of all tokens (checked), and no other chunk
                 // has these units.
-                unsafe { out.multiply(isa, &part, from..to, &input, first_row) };
+                unsafe { out.multiply(isa, part, from..to, &input, first_row) };
             }
             first_unit += part.units();
             first_row += part.rows();

@@ -37,7 +37,8 @@ impl<'a> FloatRows<'a> {
     /// # Panics
     /// When there are fewer bytes.
     pub fn new(bytes: &'a [u8], number: Number, rows: usize, columns: usize) -> Self {
-        assert!(bytes.len() >= rows * columns * number.bytes(), "too few bytes");
+        let size = rows.checked_mul(columns).and_then(|n| n.checked_mul(number.bytes()));
+        assert!(size.is_some_and(|size| size <= bytes.len()), "too few bytes");
         Self { bytes, number, rows, columns }
     }
 
@@ -73,7 +74,8 @@ impl<'a> FloatRows<'a> {
         out: *mut f32,
         stride: usize,
     ) {
-        assert!(activations.len() >= tokens * self.columns, "too few activations");
+        let needed = tokens.checked_mul(self.columns);
+        assert!(needed.is_some_and(|needed| needed <= activations.len()), "too few activations");
         assert!(rows.end <= self.rows, "there are {} rows", self.rows);
         let task = Task { columns: self.columns, rows, tokens, stride };
         let (weights, activations) = (self.bytes.as_ptr(), activations.as_ptr());

@@ -120,7 +120,9 @@ fn norm_scale(row: &[f32], epsilon: f32) -> f32 {
         }
     }
     let squares = lanes.iter().sum::<f32>() + rest.iter().map(|x| x * x).sum::<f32>();
-    1.0 / (squares / row.len() as f32 + epsilon).sqrt()
+    // Numbers whose squares are infinite would become zeros, and nobody would notice.
+    let mean = if squares.is_finite() { squares / row.len() as f32 } else { f32::NAN };
+    1.0 / (mean + epsilon).sqrt()
 }
 
 #[inline(always)]

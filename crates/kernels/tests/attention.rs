@@ -194,3 +194,38 @@ fn norms_gates_and_powers_are_right() {
         }
     }
 }
+
+#[test]
+fn what_a_token_does_not_see_cannot_spoil_it() {
+    let heads = Heads { queries: 4, keys: 2, size: 40 };
+    let mut past = sequences::<F16>(heads, vec![(0, 70), (0, 71), (0, 72)]);
+    let queries = noise(5, 3 * 160);
+    let pool = Pool::new(1, "test").unwrap();
+    for isa in Isa::available() {
+        let mut attended = |spoil: bool| {
+            if spoil {
+                for head in &mut past.values[0] {
+                    head[72 * 40..73 * 40].fill(F16::from(f32::NAN));
+                }
+            }
+            let mut out = vec![0.0; 3 * 160];
+            let rows = Queries { rows: &queries, stride: 160 };
+            attend(&pool, isa, heads, rows, std::slice::from_ref(&(0..3)), &past, &mut out);
+            out.iter().map(|x| x.to_bits()).collect::<Vec<_>>()
+        };
+        let whole = attended(false);
+        let spoilt = attended(true);
+        assert_eq!(whole[..320], spoilt[..320], "{isa}");
+        assert!(spoilt[320..].iter().all(|bits| f32::from_bits(*bits).is_nan()), "{isa}");
+        past = sequences::<F16>(heads, vec![(0, 70), (0, 71), (0, 72)]);
+    }
+}
+
+#[test]
+fn rows_too_large_to_be_squared_are_no_zeros() {
+    for isa in Isa::available() {
+        let mut out = [0.0; 20];
+        rms_norm(isa, &[1e30; 20], &[1.0; 20], 1e-6, &mut out);
+        assert!(out.iter().all(|x| x.is_nan()), "{isa}");
+    }
+}

@@ -97,3 +97,15 @@ fn pieces_and_items_are_all_there() {
     });
     assert_eq!(sum.load(Ordering::Relaxed), 4950);
 }
+
+#[test]
+fn a_region_within_a_chunk_runs_on_its_thread() {
+    let pool = Pool::new(3, "test").unwrap();
+    let done = AtomicUsize::new(0);
+    pool.run(8, |_| {
+        pool.run(5, |_| {
+            done.fetch_add(1, Ordering::Relaxed);
+        });
+    });
+    assert_eq!(done.load(Ordering::Relaxed), 40);
+}

@@ -293,3 +293,25 @@ fn check_numbers(number: Number, count: usize, columns: usize, tokens: usize, se
         }
     }
 }
+
+/// Whether it is refused, with a panic.
+fn refused<T>(call: impl FnOnce() -> T) -> bool {
+    std::panic::catch_unwind(std::panic::AssertUnwindSafe(call)).is_err()
+}
+
+#[test]
+fn sizes_that_wrap_around_are_refused() {
+    let pool = Pool::new(1, "test").unwrap();
+    let isa = Isa::best();
+    assert!(refused(|| FloatRows::new(&[], Number::F32, 4, 1 << 62)));
+    assert!(refused(|| Packed::zeroed(isa, Blocks::Q4_0, 1 << 40, 1 << 40)));
+    let nothing = Bytes::default();
+    assert!(refused(|| nothing.rows(usize::MAX, 32)));
+    let rows = Operand::Floats(FloatRows::new(&[], Number::F32, 1 << 62, 0));
+    let input = Input { floats: &[], bytes: None, tokens: 4 };
+    assert!(refused(|| multiply(&pool, isa, &[rows], input, &mut [])));
+    let bytes = [0; 64];
+    let rows = Operand::Floats(FloatRows::new(&bytes, Number::F32, 4, 4));
+    let short = Input { floats: &[0.0; 7], bytes: None, tokens: 2 };
+    assert!(refused(|| multiply(&pool, isa, &[rows], short, &mut [0.0; 8])));
+}

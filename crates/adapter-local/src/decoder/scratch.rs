@@ -1,4 +1,4 @@
-//! Buffers of one step, made once: decoding allocates nothing.
+//! Buffers of one step, made once: a step allocates a few short lists and no row.
 
 use std::collections::TryReserveError;
 

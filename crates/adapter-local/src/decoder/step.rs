@@ -12,6 +12,9 @@ use super::rope::Rope;
 use super::scratch::Scratch;
 use crate::checkpoint::Parameters;
 
+/// Rows that are worth a thread where little is done to each.
+const ROWS_TOGETHER: usize = 16;
+
 /// Where a row belongs.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Row<'a> {
@@ -117,7 +120,10 @@ impl Step<'_> {
 
     fn add_delta(&self, scratch: &mut Scratch) {
         let len = self.rows.len() * self.parameters.width;
-        kernels::add(self.isa, &mut scratch.stream[..len], &scratch.delta[..len]);
+        let (delta, piece) = (&scratch.delta[..len], ROWS_TOGETHER * self.parameters.width);
+        self.threads.pieces(&mut scratch.stream[..len], piece, |index, to| {
+            kernels::add(self.isa, to, &delta[index * piece..][..to.len()]);
+        });
     }
 }
 

@@ -106,12 +106,12 @@ fn model(
 ) -> Result<(Model, Rope), LoadError> {
     let (family, parameters) = (checkpoint.family(), checkpoint.parameters().clone());
     let width = parameters.width;
-    let embedding = weights.table("token_embd.weight", width)?;
+    let tied = !weights.has("output.weight");
+    let embedding = weights.table("token_embd.weight", width, tied)?;
     let vocabulary = embedding.rows();
-    let head = if weights.has("output.weight") {
-        weights.matrix("output.weight", vocabulary, width)?
-    } else {
-        embedding.clone()
+    let head = match tied {
+        true => embedding.clone(),
+        false => weights.matrix("output.weight", vocabulary, width)?,
     };
     let head = Projection::new(vec![head], width);
     let norm = weights.vector("output_norm.weight", width)?;
@@ -196,7 +196,9 @@ impl<T: CacheNumber> Decoder for Transformer<T> {
         let range = self.logits.get(part).cloned().unwrap_or_default();
         let logits = &self.state.scratch.logits[range.start * vocabulary..range.end * vocabulary];
         // What is not a number anywhere has been carried on to here.
-        if logits.iter().any(|x| !x.is_finite()) {
+        // Piece by piece: a search that may end at any number is no vector code.
+        let finite = |piece: &[f32]| piece.iter().fold(true, |all, x| all & x.is_finite());
+        if !logits.chunks(64).all(finite) {
             return Err(DecodeError::NotFinite);
         }
         Ok(logits)

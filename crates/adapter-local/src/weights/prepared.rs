@@ -15,6 +15,8 @@ pub(crate) enum Prepared {
     Packed(Arc<Packed>),
     /// As stored.
     Numbers { data: Blob, number: Number, rows: usize, columns: usize },
+    /// As stored, to be looked up and never multiplied.
+    Stored(Matrix),
     /// Only checked: there is nothing to multiply.
     Facts { rows: usize },
 }
@@ -51,6 +53,7 @@ impl Prepared {
     pub(crate) fn rows(&self) -> usize {
         match self {
             Self::Packed(packed) => packed.rows(),
+            Self::Stored(matrix) => matrix.rows(),
             Self::Numbers { rows, .. } | Self::Facts { rows } => *rows,
         }
     }
@@ -68,6 +71,7 @@ impl Prepared {
                 let bytes = columns * number.bytes();
                 number.expand(&data.as_slice()[row * bytes..][..bytes], out);
             }
+            Self::Stored(matrix) => matrix.expand_row(row, out),
             Self::Facts { .. } => out.fill(0.0),
         }
     }
@@ -95,7 +99,9 @@ impl AsOperand for Prepared {
             Self::Numbers { data, number, rows, columns } => {
                 Operand::Floats(FloatRows::new(data.as_slice(), *number, *rows, *columns))
             }
-            Self::Facts { .. } => Operand::Floats(FloatRows::new(&[], Number::F32, 0, 0)),
+            Self::Stored(_) | Self::Facts { .. } => {
+                Operand::Floats(FloatRows::new(&[], Number::F32, 0, 0))
+            }
         }
     }
 }

@@ -73,9 +73,20 @@ impl<'a> Weights<'a> {
         Ok(shape.len().checked_sub(2).map_or(1, |at| shape[at]))
     }
 
-    /// A matrix of `columns` wide rows, as many as there are.
-    pub(crate) fn table(&self, name: &str, columns: usize) -> Result<Prepared, LoadError> {
-        self.matrix(name, self.rows(name)?, columns)
+    /// A table of `columns` wide rows, as many as there are. Where it is not multiplied as well, it
+    /// stays as it is stored.
+    pub(crate) fn table(
+        &self,
+        name: &str,
+        columns: usize,
+        multiplied: bool,
+    ) -> Result<Prepared, LoadError> {
+        let rows = self.rows(name)?;
+        if multiplied || self.prepare.is_none() {
+            return self.matrix(name, rows, columns);
+        }
+        let tensor = self.stored(name, rows, columns)?;
+        Ok(Prepared::Stored(Matrix::new(tensor.data, tensor.kind, rows, columns)))
     }
 
     /// Bytes that a tensor takes as it is stored.

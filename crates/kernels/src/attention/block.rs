@@ -26,6 +26,8 @@ pub(super) struct Block<'a, T, P> {
     pub(super) heads: Heads,
     pub(super) queries: Queries<'a>,
     pub(super) kv_head: usize,
+    /// Which heads of queries of its group.
+    pub(super) members: Range<usize>,
     pub(super) run: &'a Range<usize>,
     pub(super) past: &'a P,
     pub(super) number: PhantomData<T>,
@@ -39,7 +41,7 @@ impl<T: CacheNumber, P: Past<T>> Block<'_, T, P> {
         let mut list =
             List { count: 0, queries: [ptr::null(); _], limits: [0; _], out: [ptr::null_mut(); _] };
         for token in self.run.clone() {
-            for head in self.kv_head * group..(self.kv_head + 1) * group {
+            for head in self.members.clone().map(|member| self.kv_head * group + member) {
                 let query = &self.queries.rows[token * self.queries.stride + head * size..][..size];
                 list.queries[list.count] = query.as_ptr();
                 list.limits[list.count] = self.past.position(token) + 1;
@@ -64,7 +66,8 @@ impl<T: CacheNumber, P: Past<T>> Block<'_, T, P> {
     unsafe fn list(&self, list: &List) {
         let size = self.heads.size;
         let longest = list.limits[..list.count].iter().copied().max().unwrap_or(0);
-        let mut state = State { most: [f32::NEG_INFINITY; _], total: [0.0; _], keep: [0.0; _] };
+        let mut state =
+            State { most: [f32::NEG_INFINITY; _], total: [0.0; _], keep: [0.0; _], seen: [0; _] };
         let mut scores = [[0.0; SPAN]; MOST_QUERIES];
         for out in &list.out[..list.count] {
             // SAFETY: by the caller.
@@ -80,7 +83,7 @@ impl<T: CacheNumber, P: Past<T>> Block<'_, T, P> {
             unsafe {
                 match_scores(self.isa, T::NUMBER, list, part(span.keys), &mut scores);
                 state.weigh(self.isa, list, start, count, &mut scores);
-                blend(self.isa, T::NUMBER, list, part(span.values), &scores, &state.keep);
+                blend(self.isa, T::NUMBER, list, part(span.values), &scores, &state);
             }
         }
         for (out, total) in list.out.iter().zip(state.total).take(list.count) {
@@ -103,11 +106,13 @@ pub(super) struct List {
 pub(super) type Scores = [[f32; SPAN]; MOST_QUERIES];
 
 /// Softmax of every query so far.
-struct State {
+pub(super) struct State {
     most: [f32; MOST_QUERIES],
     total: [f32; MOST_QUERIES],
     /// What the values so far must be multiplied with.
-    keep: [f32; MOST_QUERIES],
+    pub(super) keep: [f32; MOST_QUERIES],
+    /// How many positions of the span each sees.
+    pub(super) seen: [usize; MOST_QUERIES],
 }
 
 impl State {
@@ -115,8 +120,8 @@ impl State {
     fn weigh(&mut self, isa: Isa, list: &List, start: usize, count: usize, scores: &mut Scores) {
         for (q, scores) in scores.iter_mut().enumerate().take(list.count) {
             let seen = list.limits[q].saturating_sub(start).min(count);
-            let (seen, unseen) = scores[..count].split_at_mut(seen);
-            unseen.fill(0.0);
+            self.seen[q] = seen;
+            let seen = &mut scores[..seen];
             if seen.is_empty() {
                 self.keep[q] = 1.0;
                 continue;

@@ -3,8 +3,10 @@
 #![expect(unsafe_code, reason = "vector loads within spans whose lengths have been checked")]
 #![expect(clippy::needless_range_loop, reason = "iterators keep tiles out of the registers")]
 
-use super::block::{List, Scores};
-use super::{MOST_QUERIES, SPAN};
+use std::ops::Range;
+
+use super::SPAN;
+use super::block::{List, Scores, State};
 use crate::isa::{Isa, Level};
 use crate::numbers::{F16, F32, Number, Stored};
 use crate::simd::{Portable, Simd};
@@ -75,7 +77,7 @@ unsafe fn scores_body<S: Simd, N: Stored>(list: &List, keys: Part, scores: &mut 
     }
 }
 
-/// `out[q]` = `keep[q]` x `out[q]` + the values, each times its weight.
+/// `out[q]` = `keep[q]` x `out[q]` + the values that q sees, each times its weight.
 ///
 /// # Safety
 /// Those of [`Simd`]; the values are there.
@@ -84,9 +86,9 @@ unsafe fn blend_body<S: Simd, N: Stored>(
     list: &List,
     values: Part,
     scores: &Scores,
-    keep: &[f32; MOST_QUERIES],
+    state: &State,
 ) {
-    let Part { at: values, count, size } = values;
+    let (Part { at: start, count, size }, State { keep, seen, .. }) = (values, state);
     macro_rules! run {
         ($q:ident, $at:ident, $t:literal, $v:literal) => {
             // SAFETY: `$v` vectors from column `$at` on lie within a head.
@@ -99,11 +101,13 @@ unsafe fn blend_body<S: Simd, N: Stored>(
                         sums[t][v] = S::mul(before, S::splat(keep[$q + t]));
                     }
                 }
-                for j in 0..count {
+                // What a query does not see is not even multiplied with zero: it may be no number.
+                let common = (0..$t).fold(count, |least, t| least.min(seen[$q + t]));
+                for j in 0..common {
                     let mut row = [S::splat(0.0); $v];
                     for v in 0..$v {
                         let at = (j * size + $at + v * S::LANES) * N::BYTES;
-                        row[v] = N::load::<S>(values.add(at));
+                        row[v] = N::load::<S>(start.add(at));
                     }
                     for t in 0..$t {
                         let weight = S::splat(*scores[$q + t].get_unchecked(j));
@@ -113,6 +117,14 @@ unsafe fn blend_body<S: Simd, N: Stored>(
                     }
                 }
                 for t in 0..$t {
+                    for j in common..seen[$q + t] {
+                        let weight = S::splat(scores[$q + t][j]);
+                        for v in 0..$v {
+                            let at = (j * size + $at + v * S::LANES) * N::BYTES;
+                            let value = N::load::<S>(start.add(at));
+                            sums[t][v] = S::mul_add(value, weight, sums[t][v]);
+                        }
+                    }
                     for v in 0..$v {
                         S::store(list.out[$q + t].add($at + v * S::LANES), sums[t][v]);
                     }
@@ -146,20 +158,37 @@ unsafe fn blend_body<S: Simd, N: Stored>(
             at += wide * S::LANES;
         }
         for q in q..q + many {
-            for column in whole..size {
-                // SAFETY: the column lies within the head, the value within the span.
-                unsafe {
-                    let out = list.out[q].add(column);
-                    let mut sum = *out * keep[q];
-                    for j in 0..count {
-                        let at = values.add((j * size + column) * N::BYTES);
-                        sum += scores[q][j] * N::get(std::slice::from_raw_parts(at, N::BYTES));
-                    }
-                    *out = sum;
-                }
-            }
+            // SAFETY: by the caller.
+            unsafe { blend_rest::<N>(q, whole..size, list, values, scores, state) };
         }
         q += many;
+    }
+}
+
+/// The same for the columns of a query that fill no vector.
+///
+/// # Safety
+/// Those of [`blend_body`].
+#[inline(always)]
+unsafe fn blend_rest<N: Stored>(
+    q: usize,
+    columns: Range<usize>,
+    list: &List,
+    values: Part,
+    scores: &Scores,
+    state: &State,
+) {
+    for column in columns {
+        // SAFETY: the column lies within the head, the values within the span.
+        unsafe {
+            let out = list.out[q].add(column);
+            let mut sum = *out * state.keep[q];
+            for j in 0..state.seen[q] {
+                let at = values.at.add((j * values.size + column) * N::BYTES);
+                sum += scores[q][j] * N::get(std::slice::from_raw_parts(at, N::BYTES));
+            }
+            *out = sum;
+        }
     }
 }
 
@@ -202,5 +231,5 @@ macro_rules! entry {
 }
 entry!(match_scores = scores_body(list: &List, keys: Part, scores: &mut Scores));
 entry!(blend = blend_body(
-    list: &List, values: Part, scores: &Scores, keep: &[f32; MOST_QUERIES]
+    list: &List, values: Part, scores: &Scores, state: &State
 ));

@@ -96,9 +96,15 @@ pub fn attend<T: CacheNumber, P: Past<T>>(
     past: &P,
     out: &mut [f32],
 ) {
-    let (width, tokens) = (heads.queries * heads.size, runs.last().map_or(0, |run| run.end));
-    assert!(tokens == 0 || queries.rows.len() >= (tokens - 1) * queries.stride + width, "queries");
-    assert!(out.len() >= tokens * width, "no room for {tokens} rows");
+    assert!(heads.keys > 0 && heads.queries.is_multiple_of(heads.keys), "heads do not divide");
+    let tokens = runs.last().map_or(0, |run| run.end);
+    let width = heads.queries.checked_mul(heads.size);
+    let needed = width.and_then(|width| width.checked_mul(tokens));
+    assert!(needed.is_some_and(|n| n <= out.len()), "no room for {tokens} rows");
+    let width = width.unwrap_or(0);
+    let last = tokens.saturating_sub(1).checked_mul(queries.stride);
+    let last = last.and_then(|last| last.checked_add(width));
+    assert!(tokens == 0 || last.is_some_and(|n| n <= queries.rows.len()), "too few queries");
     let follow = runs.windows(2).all(|two| two[0].end <= two[1].start);
     assert!(follow && runs.iter().all(|run| run.start < run.end), "runs overlap");
     let work: usize = runs.iter().map(|run| (past.position(run.end - 1) + 1) * run.len()).sum();
@@ -106,13 +112,22 @@ pub fn attend<T: CacheNumber, P: Past<T>>(
     // A short past is looked through faster than a thread wakes: heads share a chunk.
     let share = (SMALLEST_CHUNK / work.max(1)).clamp(1, heads.keys.max(1));
     let per_run = heads.keys.div_ceil(share);
+    // A long past and few heads of keys: the queries of a head are shared out as well.
+    let (group, blocks) = (heads.group(), runs.len() * heads.keys);
+    let pieces = if share == 1 { pool.threads().div_ceil(blocks.max(1)) } else { 1 };
+    let members = group.div_ceil(pieces.clamp(1, group));
+    let pieces = group.div_ceil(members);
     let out = Rows { at: out.as_mut_ptr(), width };
     // The last runs of a prompt have the longest past: they come first.
-    pool.run(runs.len() * per_run, |chunk| {
+    pool.run(runs.len() * per_run * pieces, |chunk| {
+        let (chunk, first) = (chunk / pieces, chunk % pieces * members);
+        let members = first..group.min(first + members);
         let run = &runs[runs.len() - 1 - chunk / per_run];
         let from = chunk % per_run * share;
         for kv_head in from..heads.keys.min(from + share) {
-            let block = Block { isa, heads, queries, kv_head, run, past, number: PhantomData };
+            let members = members.clone();
+            let block =
+                Block { isa, heads, queries, kv_head, members, run, past, number: PhantomData };
             // SAFETY: no other chunk has these heads of these tokens, which `out` has room for.
             unsafe { block.attend(&out) };
         }

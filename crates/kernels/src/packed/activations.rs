@@ -92,8 +92,9 @@ impl Bytes {
     /// # Panics
     /// When there is no room for that many.
     pub fn rows(&self, tokens: usize, columns: usize) -> ByteRows<'_> {
-        let numbers = tokens.next_multiple_of(QUAD) * columns;
-        assert!(numbers <= self.values.len(), "{tokens} rows of {columns} have no room");
+        let numbers = tokens.checked_next_multiple_of(QUAD).and_then(|n| n.checked_mul(columns));
+        let there = numbers.is_some_and(|numbers| numbers <= self.values.len());
+        assert!(there, "{tokens} rows of {columns} have no room");
         assert!(columns.is_multiple_of(GROUP), "{columns} is no multiple of {GROUP}");
         ByteRows { bytes: self, groups: columns / GROUP, tokens }
     }

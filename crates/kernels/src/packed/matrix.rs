@@ -90,11 +90,6 @@ fn lanes(isa: Isa) -> usize {
 /// Bytes of cache lines, which panels begin at.
 const LINE: usize = 64;
 
-/// A line of memory.
-#[derive(Debug, Clone, Copy)]
-#[repr(C, align(64))]
-struct Line([u8; LINE]);
-
 /// Rows of quantized weights in the order in which the kernels of one instruction set read them.
 #[derive(Debug)]
 pub struct Packed {
@@ -103,7 +98,9 @@ pub struct Packed {
     rows: usize,
     columns: usize,
     panel_bytes: usize,
-    lines: Vec<Line>,
+    /// Panels begin at `start`, the first address here that begins a cache line.
+    memory: Vec<u8>,
+    start: usize,
 }
 
 impl Packed {
@@ -121,6 +118,10 @@ impl Packed {
         columns: usize,
     ) -> Result<Self, TryReserveError> {
         assert!(columns.is_multiple_of(blocks.block().0), "{columns} columns are not whole blocks");
+        // Less than four bytes a number in every format, sixteen lanes at most.
+        let numbers = rows.max(1).checked_next_multiple_of(16).and_then(|n| n.checked_mul(columns));
+        let fits = numbers.is_some_and(|numbers| numbers <= usize::MAX / 4);
+        assert!(fits, "{rows} x {columns} is too large");
         macro_rules! sizes {
             ($stored:ident, $packed:ident) => {
                 Sizes::of::<$packed>(lanes(isa))
@@ -128,10 +129,11 @@ impl Packed {
         }
         let panel_bytes = by_format!(blocks, sizes).panel(columns / GROUP);
         let bytes = rows.div_ceil(lanes(isa)) * panel_bytes;
-        let mut lines = Vec::new();
-        lines.try_reserve_exact(bytes.div_ceil(LINE))?;
-        lines.resize(bytes.div_ceil(LINE), Line([0; LINE]));
-        Ok(Self { isa, blocks, rows, columns, panel_bytes, lines })
+        // Asked for in a way that can fail, then had in one that leaves the pages to whoever packs.
+        Vec::<u8>::new().try_reserve_exact(bytes + LINE)?;
+        let memory = vec![0_u8; bytes + LINE];
+        let start = memory.as_ptr().align_offset(LINE).min(LINE);
+        Ok(Self { isa, blocks, rows, columns, panel_bytes, memory, start })
     }
 
     /// Rows of a panel: what [`Packed::panels_mut`] wants to be filled together.
@@ -143,7 +145,8 @@ impl Packed {
     pub fn panels_mut(&mut self) -> impl Iterator<Item = PanelMut<'_>> {
         let (isa, blocks, columns) = (self.isa, self.blocks, self.columns);
         let bytes = self.panel_bytes;
-        let panels = bytes_mut(&mut self.lines).chunks_exact_mut(bytes.max(1));
+        let end = self.start + self.panels() * bytes;
+        let panels = self.memory[self.start..end].chunks_exact_mut(bytes.max(1));
         panels.map(move |panel| PanelMut { isa, blocks, groups: columns / GROUP, panel })
     }
 
@@ -162,10 +165,14 @@ impl Packed {
         self.rows.div_ceil(lanes(self.isa))
     }
 
+    fn panel(&self, index: usize) -> &[u8] {
+        &self.memory[self.start + index * self.panel_bytes..][..self.panel_bytes]
+    }
+
     /// Writes a row to `out`, as floats.
     pub fn expand_row(&self, row: usize, out: &mut [f32]) {
         let lanes = lanes(self.isa);
-        let panel = &bytes(&self.lines)[row / lanes * self.panel_bytes..][..self.panel_bytes];
+        let panel = self.panel(row / lanes);
         macro_rules! expand {
             ($stored:ident, $packed:ident) => {
                 pack::expand::<$packed>(panel, row % lanes, lanes, out)
@@ -190,10 +197,9 @@ impl Packed {
         assert_eq!(activations.groups() * GROUP, self.columns, "rows of different lengths");
         assert!(panels.end <= self.panels(), "there are {} panels", self.panels());
         let lanes = lanes(self.isa);
-        let all = bytes(&self.lines);
         for panel in panels {
             let rows = lanes.min(self.rows - panel * lanes);
-            let from = all[panel * self.panel_bytes..][..self.panel_bytes].as_ptr();
+            let from = self.panel(panel).as_ptr();
             // SAFETY: the first row of the panel is one of `out`'s; the panel has as many groups
             // as the activations (checked); the instructions are there, by `self.isa`.
             unsafe {
@@ -234,17 +240,6 @@ impl PanelMut<'_> {
         }
         by_format!(self.blocks, pack);
     }
-}
-
-fn bytes(lines: &[Line]) -> &[u8] {
-    // SAFETY: lines are bytes without padding.
-    unsafe { std::slice::from_raw_parts(lines.as_ptr().cast(), size_of_val(lines)) }
-}
-
-fn bytes_mut(lines: &mut [Line]) -> &mut [u8] {
-    let len = size_of_val(lines);
-    // SAFETY: as above; the borrow is exclusive.
-    unsafe { std::slice::from_raw_parts_mut(lines.as_mut_ptr().cast(), len) }
 }
 
 /// Runs the kernel of the level that `isa` proves.
