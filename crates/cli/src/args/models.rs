@@ -71,14 +71,14 @@ Examples:
   textport models quantize ./qwen3-8b qwen3-8b-bf16.gguf --quant bf16")]
 pub(crate) struct QuantizeArgs {
     /// A folder of safetensors or a GGUF file in full or half precision (F32, F16, BF16): its path,
-    /// or hf:OWNER/REPO[@REV][/FILE], which is fetched if it is not here
+    /// or `hf:OWNER/REPO[@REV][/FILE]`, which is fetched if it is not here
     pub(crate) input: String,
     /// The file to write; none is replaced
     pub(crate) output: PathBuf,
     /// f32, f16, bf16, q8_0, q6_k, q5_k_m, q5_k_s, q4_k_m, q4_k_s, q5_1, q5_0, q4_1, q4_0
     #[arg(long, value_name = "TYPE", default_value = "q4_k_m")]
     pub(crate) quant: String,
-    /// Merge a LoRA adapter first: a folder, or hf:OWNER/REPO[@REV]; with =0.5 it counts half;
+    /// Merge a LoRA adapter first: a folder, or `hf:OWNER/REPO[@REV]`; with =0.5 it counts half;
     /// repeatable
     #[arg(long, value_name = "ADAPTER[=SCALE]")]
     pub(crate) lora: Vec<LoraArg>,
@@ -92,11 +92,12 @@ Examples:
   textport models merge-lora hf:Qwen/Qwen3-8B ./tuned --lora hf:me/facts --lora hf:me/style=0.5
   textport models merge-lora ./qwen3-8b ./tuned --lora ./my-adapter --dtype bf16")]
 pub(crate) struct MergeLoraArgs {
-    /// A folder of safetensors: its path, or hf:OWNER/REPO[@REV], which is fetched if it is not here
+    /// A folder of safetensors: its path, or `hf:OWNER/REPO[@REV]`, which is fetched if it is not
+    /// here
     pub(crate) base: String,
     /// The folder to write; none is replaced
     pub(crate) output: PathBuf,
-    /// An adapter: a folder that PEFT has written, or hf:OWNER/REPO[@REV]; with =0.5 it counts half;
+    /// An adapter: a folder that PEFT has written, or `hf:OWNER/REPO[@REV]`; with =0.5 it counts half;
     /// repeatable
     #[arg(long, value_name = "ADAPTER[=SCALE]", required = true)]
     pub(crate) lora: Vec<LoraArg>,

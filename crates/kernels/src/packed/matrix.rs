@@ -141,7 +141,7 @@ impl Packed {
         lanes(self.isa)
     }
 
-    /// All panels, to be filled with [`Packed::pack`] on any thread.
+    /// All panels, to be filled with [`PanelMut::pack`] on any thread.
     pub fn panels_mut(&mut self) -> impl Iterator<Item = PanelMut<'_>> {
         let (isa, blocks, columns) = (self.isa, self.blocks, self.columns);
         let bytes = self.panel_bytes;
