@@ -120,18 +120,23 @@ class Machine:
     """Who else works here, and the busy threads that were asked for."""
 
     def __init__(self, args):
-        self.quiet, self.worst, self.waited = args.quiet, 0.0, 0.0
+        self.quiet, self.busy, self.loops = args.quiet, args.busy, []
+        self.worst, self.waited = 0.0, 0.0
+
+    def disturb(self):
+        """Starts the busy threads: they run until the last engine has had its last turn."""
         loop = [sys.executable, "-c", "while True: pass"]
-        self.loops = [subprocess.Popen(loop) for _ in range(args.busy)]
+        self.loops = [subprocess.Popen(loop) for _ in range(self.busy)]
 
     def close(self):
         for loop in self.loops:
             loop.kill()
             loop.wait()
 
-    def foreign(self, work):
-        """What `work` gives, and how many processors others used meanwhile."""
-        pids = [loop.pid for loop in self.loops]
+    def foreign(self, work, *own):
+        """What `work` gives, and how many processors others used meanwhile; `own` processes are none
+        of them."""
+        pids = [loop.pid for loop in self.loops] + list(own)
         began, busy, own = time.monotonic(), busy_seconds(), own_seconds(pids)
         result = work()
         wall = time.monotonic() - began
@@ -156,10 +161,13 @@ class Machine:
             result, foreign, wall = self.foreign(lambda: process(command, environment))
             # Short runs cannot tell: the clock of the kernel counts in hundredths.
             if self.quiet <= 0 or foreign <= 2 * self.quiet or wall < 0.5 or attempt == 2:
-                if wall >= 0.5:
-                    self.worst = max(self.worst, foreign)
+                self.note(foreign, wall)
                 return result
         raise AssertionError("the last attempt returns")
+
+    def note(self, foreign, wall):
+        if wall >= 0.5:
+            self.worst = max(self.worst, foreign)
 
 
 def process(command, environment):
@@ -229,7 +237,8 @@ class Textport:
 
     def server(self, machine, model, _threads):
         example = self.args.examples / "batch_throughput"
-        ran = machine.run([example, model.resolve(), self.args.decode, 1])
+        batches = ",".join(str(batch) for batch in self.args.batches)
+        ran = machine.run([example, model.resolve(), self.args.decode, 1, batches])
         rows = re.findall(r"^\| (\d+) \| ([\d.]+) ", ran["out"], re.MULTILINE)
         if not rows:
             raise Fault(f"batch_throughput printed no table:\n{ran['out']}")
@@ -240,13 +249,18 @@ class Textport:
         git = subprocess.run(
             ["git", "-C", ROOT, "describe", "--always", "--dirty"], capture_output=True, text=True
         )
-        return f"{said} ({git.stdout.strip() or 'no git'})"
+        kernels = os.environ.get("TEXTPORT_CPU")
+        limited = f"; TEXTPORT_CPU={kernels}" if kernels else ""
+        return f"{said} ({git.stdout.strip() or 'no git'}){limited}"
 
     def facts(self, machine, model, threads):
-        """What is read and multiplied per token, and how fast memory is."""
-        lengths = ["--prompt-lengths", 0, "--decode-lengths", 1, "--no-warmup", "--bandwidth"]
-        said = json.loads(machine.run(self.bench(model, threads, *lengths))["out"])
+        """What is read and multiplied per token, how fast memory is and the processor."""
+        lengths = ["--prompt-lengths", 0, "--decode-lengths", 1, "--no-warmup"]
+        command = self.bench(model, threads, *lengths, "--bandwidth", "--peak")
+        said = json.loads(machine.run(command)["out"])
         said["bandwidth"] = said["read_bandwidth"][0]["bytes_per_s"]["median"]
+        said["bytes_peak"] = said["peak"][0]["bytes_per_s"]["median"]
+        said["floats_peak"] = said["peak"][0]["floats_per_s"]["median"]
         return said
 
 
@@ -310,7 +324,10 @@ class Llama:
                 for batch in self.args.batches:
                     numbers = range(first, first + batch)
                     first += batch
-                    figures[f"requests {batch}"] = asked(port, numbers, self.args.decode)
+                    ask = lambda: {"speed": asked(port, numbers, self.args.decode)}
+                    said, foreign, wall = machine.foreign(ask, server.pid)
+                    machine.note(foreign, wall)
+                    figures[f"requests {batch}"] = said["speed"]
                 return figures
             finally:
                 server.terminate()
@@ -485,7 +502,11 @@ def shares(args, names, found, facts, model):
     lines = ["| of the machine | threads | " + " | ".join(names) + " |",
              "|---" * (2 + len(names)) + "|"]
     for threads, said in known.items():
-        read, products = [], []
+        # What the products of weights of one token take at the peak.
+        quantized = said["byte_products_per_token"]
+        floats = said["products_per_token"] - quantized
+        shortest = quantized / said["bytes_peak"] + floats / said["floats_peak"]
+        read, products, peak = [], [], []
         for name in names:
             decode = found.get((model, threads, "decode", name))
             prefill = found.get((model, threads, "prefill", name))
@@ -493,9 +514,14 @@ def shares(args, names, found, facts, model):
                 100 * statistics.median(decode) * said["bytes_per_step"] / said["bandwidth"]))
             products.append("-" if not prefill else "{:.1f}".format(
                 statistics.median(prefill) * said["products_per_token"] / threads / 1e9))
+            peak.append("-" if not prefill else "{:.0f} %".format(
+                100 * statistics.median(prefill) * shortest))
         label = "decode, of {:.1f} GB/s read".format(said["bandwidth"] / 1e9)
         lines.append(f"| {label} | {threads} | " + " | ".join(read) + " |")
         lines.append(f"| prefill, GMAC/s per thread | {threads} | " + " | ".join(products) + " |")
+        label = "prefill, of {:.0f} GMAC/s of bytes and {:.0f} of floats, {}".format(
+            said["bytes_peak"] / 1e9, said["floats_peak"] / 1e9, said["cpu"]["kernels"])
+        lines.append(f"| {label} | {threads} | " + " | ".join(peak) + " |")
     stored = ", ".join(f"{one['kind']} {one['bytes'] / 1e6:.1f} MB" for one in said["stored_as"])
     lines += ["", "A decode step reads {:.1f} MB of weights ({}); a token of a prompt takes {:.1f} M "
               "products of weights, output and attention not counted.".format(
@@ -555,6 +581,7 @@ def main():
             if "textport" in engines:
                 for threads in args.threads:
                     facts[model, threads] = engines["textport"].facts(machine, model, threads)
+        machine.disturb()
         found = measure(args, engines, machine, tell)
     finally:
         machine.close()

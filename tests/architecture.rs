@@ -43,7 +43,7 @@ const MAY_NAME: &[(&str, &[&str])] = &[
 const NOTHING_BUT: &[(&str, &[&str])] = &[
     ("textport-domain", &["serde", "thiserror"]),
     ("textport-ports", &["async-trait", "futures-core", "futures-util", "serde", "serde_json"]),
-    ("textport-kernels", &["half"]),
+    ("textport-kernels", &["half", "memmap2"]),
 ];
 
 /// Outside crates by the beginning of their names, and the only packages that may name them.

@@ -1,13 +1,13 @@
 //! How many tokens a second many requests get together.
 //!
 //! ```text
-//! cargo run --release -p textport-adapter-local --example batch_throughput -- MODEL.gguf [TOKENS [ROUNDS]]
+//! cargo run --release -p textport-adapter-local --example batch_throughput -- MODEL.gguf [TOKENS [ROUNDS [N,N,…]]]
 //! ```
 //!
 //! Every request has a prompt of its own and generates TOKENS tokens (64 unless given) greedily,
 //! or fewer where the model ends. Prompts count in the time, not in the tokens; the model stays
-//! loaded, and no prompt is asked twice. ROUNDS (3 unless given) measure each number of requests,
-//! taking turns; the table has the medians.
+//! loaded, and no prompt is asked twice. ROUNDS (3 unless given) measure each number N of requests
+//! at once (1, 2, 4, 8 and 16 unless given), taking turns; the table has the medians.
 
 use std::error::Error;
 use std::io::Write;
@@ -19,7 +19,7 @@ use ports::{BuildContext, ProviderSpec, TextGenerator};
 use serde_json::json;
 use textport_adapter_local::{Catalogue, LocalFactory, LocalGenerator, ModelStore};
 
-const AT_ONCE: [usize; 5] = [1, 2, 4, 8, 16];
+const AT_ONCE: &str = "1,2,4,8,16";
 
 /// Tokens per second together, and the slowest first token in seconds.
 type Figures = [f64; 2];
@@ -28,20 +28,22 @@ type Figures = [f64; 2];
 async fn main() -> Result<(), Box<dyn Error>> {
     let args: Vec<String> = std::env::args().skip(1).collect();
     let words: Vec<&str> = args.iter().map(String::as_str).collect();
-    let (model, tokens, rounds) = match words.as_slice() {
-        [model] => (model, 64, 3),
-        [model, tokens] => (model, tokens.parse()?, 3),
-        [model, tokens, rounds] => (model, tokens.parse()?, rounds.parse()?),
-        _ => return Err("usage: batch_throughput MODEL.gguf [TOKENS [ROUNDS]]".into()),
+    let (model, more) = match words.as_slice() {
+        [model, more @ ..] if more.len() <= 3 => (model, more),
+        _ => return Err("usage: batch_throughput MODEL.gguf [TOKENS [ROUNDS [N,N,…]]]".into()),
     };
+    let word = |index: usize, usual| more.get(index).copied().unwrap_or(usual);
+    let (tokens, rounds) = (word(0, "64").parse()?, word(1, "3").parse()?);
+    let at_once: Vec<usize> =
+        word(2, AT_ONCE).split(',').map(str::parse).collect::<Result<_, _>>()?;
     let generator = open(model).await?;
     let mut numbers = 0..;
     // The first steps read the weights from the disk.
     round(&generator, 1, tokens, &mut numbers).await?;
-    let mut all: Vec<Vec<Figures>> = vec![Vec::new(); AT_ONCE.len()];
+    let mut all: Vec<(usize, Vec<Figures>)> = at_once.iter().map(|n| (*n, vec![])).collect();
     for _ in 0..rounds {
-        for (figures, at_once) in all.iter_mut().zip(AT_ONCE) {
-            figures.push(round(&generator, at_once, tokens, &mut numbers).await?);
+        for (at_once, figures) in &mut all {
+            figures.push(round(&generator, *at_once, tokens, &mut numbers).await?);
         }
     }
     print(&all)
@@ -86,11 +88,11 @@ async fn round(
     Ok([generated as f64 / seconds, slowest])
 }
 
-fn print(all: &[Vec<Figures>]) -> Result<(), Box<dyn Error>> {
+fn print(all: &[(usize, Vec<Figures>)]) -> Result<(), Box<dyn Error>> {
     let mut out = std::io::stdout();
     writeln!(
         out,
-        "| requests at once | tokens/s together | of one alone | slowest first token s |"
+        "| requests at once | tokens/s together | beside the first row | slowest first token s |"
     )?;
     writeln!(out, "|---|---|---|---|")?;
     let median = |figures: &[Figures], column: usize| {
@@ -98,11 +100,11 @@ fn print(all: &[Vec<Figures>]) -> Result<(), Box<dyn Error>> {
         values.sort_by(f64::total_cmp);
         (values[values.len() / 2], values[0], values[values.len() - 1])
     };
-    let alone = all.first().map_or(f64::NAN, |figures| median(figures, 0).0);
-    for (figures, at_once) in all.iter().zip(AT_ONCE) {
+    let beside = all.first().map_or(f64::NAN, |(_, figures)| median(figures, 0).0);
+    for (at_once, figures) in all {
         let (speed, low, high) = median(figures, 0);
         let first = median(figures, 1).0;
-        let gain = speed / alone;
+        let gain = speed / beside;
         writeln!(
             out,
             "| {at_once} | {speed:.1} ({low:.1}-{high:.1}) | {gain:.2} x | {first:.2} |"

@@ -8,11 +8,13 @@ use serde::de::DeserializeOwned;
 
 use crate::DEFAULT_MODEL;
 use crate::checkpoint::Dtype;
+use crate::decoder::KvPrecision;
 use crate::device::DeviceSetting;
+use crate::engine::Speculation;
 use crate::quantize::Scheme;
 
 /// Every key, with its default.
-pub(crate) const SETTINGS: [Setting; 10] = [
+pub(crate) const SETTINGS: [Setting; 12] = [
     Setting {
         name: "model",
         about: "name in the catalogue, path of a file or folder, or hf:OWNER/REPO[@REV][/FILE]; default: smollm2-135m",
@@ -43,8 +45,16 @@ pub(crate) const SETTINGS: [Setting; 10] = [
         about: "most requests answered at once; more wait in a line; default: 16",
     },
     Setting {
+        name: "kv_cache",
+        about: "keep keys and values as \"f16\", \"q8_0\" (half of that, for long contexts or many requests; on the processor) or \"f32\"; default: \"f16\"",
+    },
+    Setting {
         name: "kv_cache_mib",
         about: "most memory for keys and values of all requests; default: half of what is available beside the weights, at least 64; on a GPU, where it is taken at once, four fifths, and max_batch whole contexts at most",
+    },
+    Setting {
+        name: "speculation",
+        about: "compute several tokens at once where the text so far foretells them; answers are the same: \"auto\" (where it pays, on the processor), \"off\", or how many at most, whether it pays or not; default: \"auto\"",
     },
     Setting {
         name: "cuda_graphs",
@@ -63,7 +73,9 @@ pub(crate) struct LocalConfig {
     pub(crate) quant: Option<Scheme>,
     pub(crate) lora: Vec<LoraSetting>,
     pub(crate) max_batch: Option<usize>,
+    pub(crate) kv_cache: Option<KvPrecision>,
     pub(crate) kv_cache_mib: Option<u64>,
+    pub(crate) speculation: Speculation,
     pub(crate) cuda_graphs: bool,
 }
 
@@ -78,7 +90,9 @@ impl Default for LocalConfig {
             quant: None,
             lora: Vec::new(),
             max_batch: None,
+            kv_cache: None,
             kv_cache_mib: None,
+            speculation: Speculation::default(),
             cuda_graphs: false,
         }
     }
@@ -154,21 +168,26 @@ impl LocalConfig {
             quant: setting::<String>(spec, "quant")?.map(|word| quant(&word)).transpose()?,
             lora: setting(spec, "lora")?.unwrap_or_default(),
             max_batch: setting(spec, "max_batch")?,
+            kv_cache: setting::<String>(spec, "kv_cache")?.map(|word| word.parse()).transpose()?,
             kv_cache_mib: setting(spec, "kv_cache_mib")?,
+            speculation: setting(spec, "speculation")?.unwrap_or(usual.speculation),
             cuda_graphs: setting(spec, "cuda_graphs")?.unwrap_or(usual.cuda_graphs),
         };
         config.check()?;
         Ok(config)
     }
 
-    /// The defaults with another storage type of matrices, in the words of the settings.
+    /// The defaults with other storage types of matrices, keys and values, in the words of the
+    /// settings.
     pub(crate) fn stored_as(
         dtype: Option<&str>,
         quantization: Option<&str>,
+        kv_cache: Option<&str>,
     ) -> Result<Self, Error> {
         let config = Self {
             dtype: dtype.map(str::parse).transpose()?,
             quant: quantization.map(quant).transpose()?,
+            kv_cache: kv_cache.map(str::parse).transpose()?,
             ..Self::default()
         };
         config.check()?;
@@ -260,6 +279,19 @@ mod tests {
     }
 
     #[test]
+    fn keys_and_values_are_kept_as_a_word_says() {
+        let spec = |word: &str| ProviderSpec {
+            id: domain::ProviderId::new("local").unwrap(),
+            settings: serde_json::Map::from_iter([("kv_cache".to_owned(), word.into())]),
+        };
+        let config = LocalConfig::parse(&spec("q8_0")).unwrap();
+        assert_eq!(config.kv_cache, Some(KvPrecision::Q8_0));
+        let error = LocalConfig::parse(&spec("q4_0")).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::ConfigInvalid);
+        assert!(error.to_string().contains("\"q4_0\""), "{error}");
+    }
+
+    #[test]
     fn adapters_are_paths_or_tables_and_quantizations_have_names() {
         let spec = |key: &str, value: serde_json::Value| ProviderSpec {
             id: domain::ProviderId::new("local").unwrap(),
@@ -276,6 +308,23 @@ mod tests {
         assert_eq!(config.quant.unwrap().to_string(), "q4_k_m");
         let error = LocalConfig::parse(&spec("quant", "q99".into())).unwrap_err();
         assert!(error.to_string().contains("q4_k_m"), "{error}");
+    }
+
+    #[test]
+    fn speculation_is_a_word_or_a_number() {
+        let parse = |value: serde_json::Value| {
+            LocalConfig::parse(&ProviderSpec {
+                id: domain::ProviderId::new("local").unwrap(),
+                settings: serde_json::Map::from_iter([("speculation".to_owned(), value)]),
+            })
+        };
+        assert_eq!(parse(8.into()).unwrap().speculation.to_string(), "8");
+        assert_eq!(parse("off".into()).unwrap().speculation, Speculation::Off);
+        assert_eq!(LocalConfig::default().speculation, Speculation::Auto);
+        let error = parse("on".into()).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::ConfigInvalid);
+        let words = error.to_string();
+        assert!(words.starts_with("speculation: \"on\" is neither"), "{words}");
     }
 
     #[test]

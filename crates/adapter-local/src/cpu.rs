@@ -9,7 +9,7 @@ pub(crate) use kernels::Isa;
 pub struct CpuFeatures {
     /// Processor family, e.g. `x86_64`.
     pub architecture: &'static str,
-    /// The kernels in use: `scalar`, `avx2`, `avxvnni` or `avx512`; what is wrong with
+    /// The kernels in use, a [`Level`](kernels::Level) by its name; what is wrong with
     /// `TEXTPORT_CPU` where it names none of this machine's.
     pub kernels: String,
     /// Those instruction sets that matter to text generation and that the processor has.
@@ -29,15 +29,27 @@ pub fn cpu_features() -> CpuFeatures {
     }
 }
 
+/// The kernels that `TEXTPORT_CPU` names; the best where it names none of this machine's, which is
+/// refused wherever a model is loaded for the processor.
+pub(crate) fn usual_isa() -> Isa {
+    Isa::from_environment().unwrap_or_else(|_| Isa::best())
+}
+
+/// Those of the named instruction sets that the processor has.
+#[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
+macro_rules! present {
+    ($is_here:ident: $($name:tt),*) => {
+        [$(($name, std::arch::$is_here!($name))),*]
+            .into_iter()
+            .filter_map(|(name, has)| has.then_some(name))
+            .collect()
+    };
+}
+
 #[cfg(target_arch = "x86_64")]
 fn detected() -> Vec<&'static str> {
-    macro_rules! present {
-        ($($name:tt),*) => {
-            [$(($name, std::is_x86_feature_detected!($name))),*]
-        };
-    }
-    let all = present!(
-        "sse4.2",
+    present!(
+        is_x86_feature_detected: "sse4.2",
         "avx",
         "f16c",
         "fma",
@@ -48,11 +60,15 @@ fn detected() -> Vec<&'static str> {
         "avx512vl",
         "avx512vnni",
         "avx512bf16"
-    );
-    all.into_iter().filter(|(_, has)| *has).map(|(name, _)| name).collect()
+    )
 }
 
-#[cfg(not(target_arch = "x86_64"))]
+#[cfg(target_arch = "aarch64")]
+fn detected() -> Vec<&'static str> {
+    present!(is_aarch64_feature_detected: "neon", "fp16", "dotprod", "i8mm", "bf16", "sve")
+}
+
+#[cfg(not(any(target_arch = "x86_64", target_arch = "aarch64")))]
 fn detected() -> Vec<&'static str> {
     Vec::new()
 }

@@ -86,6 +86,8 @@ pub(crate) enum LoadCause {
     NoRoom { bytes: usize },
     #[error("no memory for keys and values ({bytes} bytes)")]
     NoCache { bytes: usize },
+    #[error("what computes this model does not keep keys and values as {0}")]
+    KvCache(&'static str),
     #[error("has no tensor {0:?}")]
     MissingTensor(String),
     #[error(
@@ -147,7 +149,7 @@ impl LoadCause {
     fn kind(&self) -> ErrorKind {
         match self {
             Self::Device(_) => ErrorKind::Internal,
-            Self::Kernels(_) => ErrorKind::ConfigInvalid,
+            Self::Kernels(_) | Self::KvCache(_) => ErrorKind::ConfigInvalid,
             Self::OutOfMemory { .. } | Self::NoRoom { .. } | Self::NoCache { .. } => {
                 ErrorKind::OutOfMemory
             }
@@ -215,6 +217,7 @@ impl LoadCause {
             }
             Self::NoRoom { .. } => "free some memory or allow the process more",
             Self::NoCache { .. } => "lower kv_cache_mib or context_length",
+            Self::KvCache(_) => "leave kv_cache out",
             Self::Threads(_) => "ask for fewer threads, or free some memory",
             Self::Device(_) => "use device = \"cpu\"",
             Self::MissingTensor(_)

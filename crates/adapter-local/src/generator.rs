@@ -21,9 +21,11 @@ use crate::checkpoint::Checkpoint;
 use crate::config::LocalConfig;
 use crate::context_limit::ContextLimit;
 use crate::cpu::default_threads;
-use crate::decoder::{self, Decoder, KvPrecision, LoadOptions, bytes_per_position};
+use crate::decoder::{
+    self, Decoder, Drafts, KvPrecision, LoadOptions, bytes_per_position, check_kv_cache,
+};
 use crate::device::{Device, check_graphs};
-use crate::engine::{Engine, LONGEST_LINE, Limits, Signature, Task};
+use crate::engine::{Engine, LONGEST_LINE, Limits, Signature, Speculation, Task};
 use crate::memory::default_cache_bytes;
 use crate::prompt::{Prompter, Rendered};
 use crate::sampler::SamplerSettings;
@@ -42,6 +44,8 @@ pub struct LocalGenerator {
     known: usize,
     defaults: SamplerSettings,
     context: ContextLimit,
+    speculation: Speculation,
+    drafts: Drafts,
     /// Prompts are made on as many threads as there are permits.
     preparing: Semaphore,
     engine: Engine,
@@ -62,6 +66,7 @@ impl LocalGenerator {
         let defaults = checkpoint.sampling()?.with_sampling(sampling);
         let weights = weight_bytes(&checkpoint);
         check_graphs(&checkpoint, config.cuda_graphs, device)?;
+        check_kv_cache(&checkpoint, config.kv_cache, device)?;
         let at_once = config.max_batch.unwrap_or(MAX_BATCH);
         let cache_bytes = config.kv_cache_mib.map(|mib| mib.saturating_mul(1 << 20));
         let cache_bytes = match device {
@@ -73,20 +78,22 @@ impl LocalGenerator {
             engine: decoder::Engine::on(device)?,
             threads: config.threads,
             context_length: config.context_length,
+            kv_cache: KvPrecision::of(&checkpoint, config.kv_cache),
             cache_bytes,
             at_once: Some(at_once),
             cuda_graphs: config.cuda_graphs,
-            ..LoadOptions::default()
         };
         let decoder = decoder::load(&checkpoint, &options)?;
-        let known = decoder.vocab_size();
+        let (known, drafts) = (decoder.vocab_size(), decoder.drafts());
+        check_speculation(config.speculation, drafts)?;
         if !prompter.suits(known) {
             let words = prompter.tokenizer().vocabulary().len();
             let message = format!("{}: {words} tokens, but {known} logits", path.display());
             return Err(Error::new(ErrorKind::ModelLoad, message)
                 .with_hint("the file does not describe a whole model: convert or fetch it again"));
         }
-        let cache_bytes = cache_bytes.unwrap_or_else(|| taken_bytes(&checkpoint, decoder.as_ref()));
+        let cache_bytes = cache_bytes
+            .unwrap_or_else(|| taken_bytes(&checkpoint, decoder.as_ref(), options.kv_cache));
         let context = ContextLimit::of(decoder.as_ref(), config, cache_bytes)?;
         let model = ModelId::new(config.model.as_str()).ok();
         let signature = Signature { provider: id.clone(), model: model.clone() };
@@ -100,6 +107,8 @@ impl LocalGenerator {
             known,
             defaults,
             context,
+            speculation: config.speculation,
+            drafts,
             preparing: Semaphore::new(threads),
             engine,
         })
@@ -118,6 +127,23 @@ impl LocalGenerator {
     /// Generations at work or waiting inside this provider.
     pub fn in_flight(&self) -> usize {
         self.engine.taken()
+    }
+
+    /// Answers later requests under another value of the setting.
+    pub(crate) fn speculate(&mut self, speculation: Speculation) -> Result<(), Error> {
+        check_speculation(speculation, self.drafts)?;
+        self.speculation = speculation;
+        Ok(())
+    }
+
+    /// What the setting means for this model here.
+    pub(crate) fn speculation(&self) -> String {
+        self.speculation.about(self.drafts)
+    }
+
+    /// Tokens drafted so far, and how many of them were what the sampler chose.
+    pub(crate) fn drafts(&self) -> (u64, u64) {
+        self.engine.draft_count().so_far()
     }
 
     fn mine(&self, error: Error) -> Error {
@@ -149,9 +175,21 @@ impl LocalGenerator {
             stop: options.stop,
             logprobs: options.logprobs,
             thinking_budget: options.thinking_budget.map(|budget| (budget, end_of_thinking)),
+            speculation: self.speculation,
             submitted,
         })
     }
+}
+
+/// Refuses to draft where a draft saves nothing.
+fn check_speculation(asked: Speculation, drafts: Drafts) -> Result<(), Error> {
+    if let (Speculation::Most(most), Drafts::Never) = (asked, drafts) {
+        let message =
+            format!("speculation is {most}, but this architecture computes token by token");
+        return Err(Error::new(ErrorKind::ConfigInvalid, message)
+            .with_hint("leave it out, or set it to \"off\""));
+    }
+    Ok(())
 }
 
 /// What the weights take in memory.
@@ -163,9 +201,8 @@ fn weight_bytes(checkpoint: &Checkpoint) -> u64 {
 }
 
 /// Bytes of the KV cache of a decoder that holds nothing yet.
-fn taken_bytes(checkpoint: &Checkpoint, decoder: &dyn Decoder) -> u64 {
-    let p = checkpoint.parameters();
-    let position = bytes_per_position(p.layers, p.kv_width(), KvPrecision::default());
+fn taken_bytes(checkpoint: &Checkpoint, decoder: &dyn Decoder, kept: KvPrecision) -> u64 {
+    let position = bytes_per_position(checkpoint.parameters(), kept);
     position.saturating_mul(decoder.free_positions() as u64)
 }
 
@@ -238,7 +275,8 @@ impl TextGenerator for LocalGenerator {
 
     async fn health(&self) -> Result<Health, Error> {
         if self.engine.is_alive() {
-            return Ok(Health { state: HealthState::Ready, detail: "the model is loaded".into() });
+            let detail = format!("the model is loaded; {}", self.speculation());
+            return Ok(Health { state: HealthState::Ready, detail });
         }
         Ok(Health { state: HealthState::Down, detail: "the engine stopped unexpectedly".into() })
     }

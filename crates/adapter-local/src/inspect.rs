@@ -222,7 +222,7 @@ fn shape(facts: Facts) -> ModelShape {
 
 fn memory(weights: u64, facts: &Facts) -> MemoryNeeds {
     let p = &facts.parameters;
-    let per_position = bytes_per_position(p.layers, p.kv_width(), KvPrecision::default());
+    let per_position = bytes_per_position(p, KvPrecision::default());
     let working = scratch_bytes(p, facts.vocabulary);
     let kv_at_full_context = per_position * p.context_length as u64;
     MemoryNeeds {

@@ -44,10 +44,21 @@
 //!
 //! On the processor, which requests run beside each other changes the tokens of none.
 //!
+//! # Speculation
+//!
+//! What an answer probably goes on with is looked up in its prompt and in itself, and computed along
+//! with its next token; what the sampler chooses otherwise is taken back. Answers are the same, token
+//! for token; where they quote or repeat, they come several tokens per step. Steps with and without
+//! are measured all the time, and nothing is drafted that does not pay (`speculation`: `auto`). On a
+//! GPU rounding depends on the shape of a step, so there only a number turns it on; gemma3, glm4 and
+//! phi3 compute token by token and draft nothing. The generator's health says which holds.
+//!
 //! # Memory
 //!
 //! Weights stay in the memory-mapped file. Keys and values of all requests come from one pool of at
-//! most `kv_cache_mib`, taken page by page as answers grow, on a GPU all at once. Where it is smaller
+//! most `kv_cache_mib`, taken page by page as answers grow, on a GPU all at once. They are kept in half
+//! precision; with `kv_cache = "q8_0"`, on the processor, in bytes with a scale for 32 of them, which
+//! is a little more than half of that; with `"f32"` as they were computed. Where the pool is smaller
 //! than the model's context, it is the limit of a request. Finished sequences are kept in up to a quarter of it: a
 //! request computes only the tokens after the longest beginning that it shares with a kept or
 //! running one (`cached_tokens` in the usage), and gets the same bits as if it had computed them
@@ -102,8 +113,8 @@ mod weights;
 
 pub use ::hub::{HubCache, cache_folder as hub_cache_folder, is_offline as hub_is_offline};
 pub use bench::{
-    Bandwidth, BenchFacts, BenchKind, BenchModel, BenchPlan, BenchReport, BenchRow, Spread,
-    StoredAs, bench,
+    Bandwidth, BenchFacts, BenchKind, BenchModel, BenchPlan, BenchReport, BenchRow, Peak,
+    SpeculationPlan, SpeculationReport, SpeculationRow, Spread, StoredAs, bench, bench_speculation,
 };
 pub use catalogue::{
     Catalogue, CatalogueEntry, DEFAULT_MODEL, HubSource, Part, PartRange, PathSource, Sampling,
@@ -120,7 +131,7 @@ pub use inspect::{
     Inspection, MemoryNeeds, ModelShape, QuantizationUse, SpecialToken, TokenizerFacts, inspect,
     inspect_bytes,
 };
-pub use perplexity::{Perplexity, PerplexityPlan, perplexity};
+pub use perplexity::{Divergence, Perplexity, PerplexityPlan, perplexity};
 pub use prompt::{Rendered, render_prompt};
 pub use quantize::{QuantizePlan, QuantizedFile, quantizations, quantize_file};
 pub use random_model::{RandomModel, write_random_model};

@@ -2,46 +2,39 @@
 
 use domain::{TokenLogprob, TopLogprob};
 
+use crate::cpu::{Isa, usual_isa};
+use crate::sampler::{Candidate, Candidates, Logits};
 use crate::tokenizer::Vocabulary;
 
 /// Reports tokens with their log-probabilities.
 #[derive(Debug)]
 pub(crate) struct Logprobs {
+    isa: Isa,
     top: usize,
-    order: Vec<u32>,
+    candidates: Candidates,
 }
 
 impl Logprobs {
     /// With the `top` most probable tokens at each place.
     pub(crate) fn new(top: u32) -> Self {
-        Self { top: top as usize, order: Vec::new() }
+        Self { isa: usual_isa(), top: top as usize, candidates: Candidates::default() }
     }
 
     /// What there is to say of the token `id` that was chosen from these logits.
     pub(crate) fn of(&mut self, id: u32, logits: &[f32], words: &Vocabulary) -> TokenLogprob {
         let total = log_sum_exp(logits);
-        let logprob = |id: u32| {
-            let logit = logits.get(id as usize).copied().unwrap_or(f32::NEG_INFINITY);
-            (f64::from(logit) - total) as f32
-        };
-        let top = self.most_probable(logits).iter();
-        let top =
-            top.map(|id| TopLogprob { id: *id, text: words.spelling(*id), logprob: logprob(*id) });
-        TokenLogprob { id, text: words.spelling(id), logprob: logprob(id), top: top.collect() }
+        let logprob = |logit: f32| (f64::from(logit) - total) as f32;
+        let logit = logits.get(id as usize).copied().unwrap_or(f32::NEG_INFINITY);
+        let top = self.most_probable(logits).iter().map(|one| TopLogprob {
+            id: one.id,
+            text: words.spelling(one.id),
+            logprob: logprob(one.logit),
+        });
+        TokenLogprob { id, text: words.spelling(id), logprob: logprob(logit), top: top.collect() }
     }
 
-    fn most_probable(&mut self, logits: &[f32]) -> &[u32] {
-        let top = self.top.min(logits.len());
-        if top == 0 {
-            return &[];
-        }
-        let logit = |id: &u32| logits.get(*id as usize).copied().unwrap_or(f32::NEG_INFINITY);
-        let order = |a: &u32, b: &u32| logit(b).total_cmp(&logit(a)).then(a.cmp(b));
-        self.order.clear();
-        self.order.extend(0..logits.len() as u32);
-        self.order.select_nth_unstable_by(top - 1, order);
-        self.order[..top].sort_unstable_by(order);
-        &self.order[..top]
+    fn most_probable(&mut self, logits: &[f32]) -> &[Candidate] {
+        self.candidates.most_probable(&Logits::unchanged(self.isa, logits), self.top)
     }
 }
 
@@ -66,8 +59,11 @@ mod tests {
     #[test]
     fn the_most_probable_come_best_first_and_equals_by_id() {
         let mut logprobs = Logprobs::new(3);
-        assert_eq!(logprobs.most_probable(&[0.0, 5.0, 1.0, 5.0, -2.0]), [1, 3, 2]);
-        assert_eq!(logprobs.most_probable(&[1.0, 2.0]), [1, 0]);
+        let mut ids = |logits: &[f32]| -> Vec<u32> {
+            logprobs.most_probable(logits).iter().map(|one| one.id).collect()
+        };
+        assert_eq!(ids(&[0.0, 5.0, 1.0, 5.0, -2.0]), [1, 3, 2]);
+        assert_eq!(ids(&[1.0, 2.0]), [1, 0]);
         assert!(Logprobs::new(0).most_probable(&[1.0]).is_empty());
     }
 }

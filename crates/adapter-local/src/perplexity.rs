@@ -1,17 +1,29 @@
-//! How well a model foretells a text: perplexity, to judge what a quantization costs.
+//! How well a model foretells a text, and how far it is from another one: to judge what a
+//! quantization costs, and what computing with it does.
 //!
 //! As llama.cpp's `llama-perplexity` computes it, so that figures can be compared: the text is cut
-//! into windows of `context` tokens, each computed alone; the first half of a window is context
-//! only, every later token counts.
+//! into windows of `context` tokens, each computed alone, its first token replaced by the one that
+//! begins a text where the tokenizer puts one there; the first half of a window is context only,
+//! every later token counts.
 
-use std::path::Path;
+mod divergence;
+mod reader;
+mod score;
+mod subject;
+
+#[cfg(test)]
+mod tests;
+
+use std::path::{Path, PathBuf};
 
 use ports::{Error, ErrorKind};
 use serde::Serialize;
 
-use crate::checkpoint::Checkpoint;
-use crate::decoder::{self, Decoder, LoadOptions, Part, SequenceId, Wanted};
-use crate::error::DecodeError;
+pub use divergence::Divergence;
+use divergence::Divergences;
+use reader::Reader;
+use score::{Distribution, Score};
+use subject::Subject;
 
 /// Tokens whose logits are held at once.
 const ROWS: usize = 32;
@@ -27,12 +39,17 @@ pub struct PerplexityPlan {
     pub threads: Option<usize>,
     /// Most windows; all when absent.
     pub windows: Option<usize>,
+    /// A model with the same vocabulary, to measure how far from it this one is. It is computed in
+    /// full precision: quantized matrices as the f32 numbers that they stand for, keys and values
+    /// in f32. So a quantized model beside itself shows what computing with quantized numbers
+    /// costs.
+    pub reference: Option<PathBuf>,
 }
 
 impl Default for PerplexityPlan {
-    /// Windows of 512 tokens, all of them.
+    /// Windows of 512 tokens, all of them, and no reference.
     fn default() -> Self {
-        Self { context: 512, threads: None, windows: None }
+        Self { context: 512, threads: None, windows: None, reference: None }
     }
 }
 
@@ -49,61 +66,63 @@ pub struct Perplexity {
     pub scored: usize,
     /// Windows computed.
     pub windows: usize,
-}
-
-/// Sums over the tokens that count.
-#[derive(Debug, Default)]
-struct Score {
-    surprise: f64,
-    squares: f64,
-    count: usize,
+    /// How far from the reference it is, where there is one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub divergence: Option<Divergence>,
 }
 
 /// Measures the model at `path` (a file or a folder) on a text, telling the figures so far after
 /// each window. Blocks; meant for a thread of its own.
 ///
 /// # Errors
-/// [`ErrorKind::InvalidRequest`] for a text shorter than a window and for a window that does not
-/// fit the model's context; otherwise what loading or computing says.
+/// [`ErrorKind::InvalidRequest`] for a text shorter than a window, for a window that does not fit
+/// the model's context and for a reference with another vocabulary; [`ErrorKind::OutOfMemory`]
+/// where the reference's numbers do not fit this machine; otherwise what loading or computing says.
 pub fn perplexity(
     path: &Path,
     text: &str,
     plan: &PerplexityPlan,
     report: &mut dyn FnMut(&Perplexity),
 ) -> Result<Perplexity, Error> {
-    let checkpoint = Checkpoint::open(path)?;
-    let prompter = checkpoint.prompter()?;
-    let ids = prompter.plain_ids(text)?;
-    let options = LoadOptions { threads: plan.threads, ..LoadOptions::default() };
-    let mut decoder = decoder::load(&checkpoint, &options)?;
-    prompter.check_known(&ids, decoder.vocab_size())?;
-    check(plan, ids.len(), decoder.context_length())?;
-    let bos =
-        ids.first().copied().filter(|id| Some(*id) == prompter.tokenizer().vocabulary().bos());
+    let model = Subject::open(path, text)?;
+    let reference = plan.reference.as_deref().map(|path| Subject::open(path, text)).transpose()?;
+    check(plan, &model)?;
+    if let Some(reference) = &reference {
+        check(plan, reference)?;
+        model.check_same_vocabulary(reference)?;
+    }
+    // The reference first: it needs more memory, so where there is too little, that is soon known.
+    let reference = reference.map(|reference| reference.load_exactly(plan.threads)).transpose()?;
+    let bos = model.begins();
+    let (ids, decoder) = model.load(plan.threads)?;
+    let mut compared = Compared {
+        model: Reader::new(decoder),
+        reference: reference.map(|decoder| (Reader::new(decoder), Divergences::default())),
+        score: Score::default(),
+        tokens: ids.len(),
+    };
     let all = ids.len() / plan.context;
     let windows = plan.windows.map_or(all, |most| most.min(all));
-    let mut score = Score::default();
-    let mut latest = score.perplexity(ids.len(), 0);
+    let mut latest = compared.figures(0);
     for (index, window) in ids.chunks_exact(plan.context).take(windows).enumerate() {
         let mut window = window.to_vec();
         // Every window begins as a text does.
         if let (Some(bos), Some(first)) = (bos, window.first_mut()) {
             *first = bos;
         }
-        let sequence = decoder.open()?;
-        score.add(decoder.as_mut(), sequence, &window)?;
-        decoder.close(sequence);
-        latest = score.perplexity(ids.len(), index + 1);
+        compared.read(&window)?;
+        latest = compared.figures(index + 1);
         report(&latest);
     }
     Ok(latest)
 }
 
-fn check(plan: &PerplexityPlan, tokens: usize, context_length: usize) -> Result<(), Error> {
+fn check(plan: &PerplexityPlan, subject: &Subject) -> Result<(), Error> {
     let refuse = |message: String, hint: &str| {
         Err(Error::new(ErrorKind::InvalidRequest, message).with_hint(hint))
     };
-    let context = plan.context;
+    let (context, context_length, tokens) =
+        (plan.context, subject.context_length(), subject.tokens());
     if context < SHORTEST_CONTEXT || plan.windows == Some(0) {
         let message = format!("windows of {context} tokens leave nothing to count");
         return refuse(message, "512 is usual");
@@ -120,105 +139,49 @@ fn check(plan: &PerplexityPlan, tokens: usize, context_length: usize) -> Result<
     Ok(())
 }
 
-impl Score {
-    /// Adds the second half of a window.
-    fn add(
-        &mut self,
-        decoder: &mut dyn Decoder,
-        sequence: SequenceId,
-        window: &[u32],
-    ) -> Result<(), DecodeError> {
+/// A model that reads a text, beside the one that it is compared with.
+struct Compared {
+    model: Reader,
+    reference: Option<(Reader, Divergences)>,
+    score: Score,
+    tokens: usize,
+}
+
+impl Compared {
+    /// Counts the second half of a window. Both models take the same few tokens after each other,
+    /// so that no more than these tokens' logits are ever held.
+    fn read(&mut self, window: &[u32]) -> Result<(), Error> {
         let half = window.len() / 2;
         let (context, counted) = (&window[..half], &window[half..window.len() - 1]);
-        for tokens in context.chunks(256) {
-            decoder.forward(&[Part { sequence, tokens, wanted: Wanted::None }])?;
+        self.model.begin(context)?;
+        if let Some((reader, _)) = &mut self.reference {
+            reader.begin(context)?;
         }
-        let vocabulary = decoder.vocab_size();
         for (index, tokens) in counted.chunks(ROWS).enumerate() {
-            decoder.forward(&[Part { sequence, tokens, wanted: Wanted::All }])?;
-            let next = window[half + index * ROWS + 1..].iter();
-            for (logits, next) in decoder.logits(0)?.chunks_exact(vocabulary).zip(next) {
-                let surprise = surprise(logits, *next);
-                self.surprise += surprise;
-                self.squares += surprise * surprise;
-                self.count += 1;
+            let next = &window[half + index * ROWS + 1..][..tokens.len()];
+            let own = self.model.read(tokens)?.map(Distribution::of).zip(next);
+            match &mut self.reference {
+                None => own.for_each(|(own, next)| self.score.add(own, *next)),
+                Some((reader, divergences)) => {
+                    let theirs = reader.read(tokens)?.map(Distribution::of);
+                    for (theirs, (own, next)) in theirs.zip(own) {
+                        self.score.add(own, *next);
+                        divergences.add(theirs, own, *next);
+                    }
+                }
             }
+        }
+        self.model.end();
+        if let Some((reader, _)) = &mut self.reference {
+            reader.end();
         }
         Ok(())
     }
 
-    fn perplexity(&self, tokens: usize, windows: usize) -> Perplexity {
-        let count = self.count.max(1) as f64;
-        let mean = self.surprise / count;
-        let variance = (self.squares / count - mean * mean).max(0.0);
-        let error = (variance / (count - 1.0).max(1.0)).sqrt();
-        let perplexity = mean.exp();
-        Perplexity { perplexity, error: error * perplexity, tokens, scored: self.count, windows }
-    }
-}
-
-/// -ln of the probability of `token`.
-fn surprise(logits: &[f32], token: u32) -> f64 {
-    let most = logits.iter().copied().fold(f32::NEG_INFINITY, f32::max);
-    let total: f64 = logits.iter().map(|x| f64::from(x - most).exp()).sum();
-    let own = logits.get(token as usize).copied().unwrap_or(f32::NEG_INFINITY);
-    total.ln() - f64::from(own - most)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn tiny(name: &str) -> std::path::PathBuf {
-        Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures").join(name)
-    }
-
-    fn text() -> String {
-        (0..400).map(|i| format!("line {} of {}\n", i * 7919 % 101, i % 13)).collect()
-    }
-
-    #[test]
-    fn the_figure_is_that_of_single_steps() {
-        let plan = PerplexityPlan { context: 100, threads: Some(2), windows: Some(2) };
-        let path = tiny("tiny-llama-f32.gguf");
-        let mut told = Vec::new();
-        let found = perplexity(&path, &text(), &plan, &mut |so_far| told.push(*so_far)).unwrap();
-        assert_eq!((found.windows, found.scored, told.len()), (2, 98, 2));
-        assert_eq!(told[1], found);
-        let checkpoint = Checkpoint::open(&path).unwrap();
-        let prompter = checkpoint.prompter().unwrap();
-        let ids = prompter.plain_ids(&text()).unwrap();
-        assert_ne!(
-            Some(ids[0]),
-            prompter.tokenizer().vocabulary().bos(),
-            "windows are as they are"
-        );
-        let mut decoder = decoder::load(&checkpoint, &LoadOptions::default()).unwrap();
-        let mut sum = 0.0;
-        for start in [0, 100] {
-            let sequence = decoder.open().unwrap();
-            let window = &ids[start..start + 100];
-            for at in 0..99 {
-                let tokens = &window[at..=at];
-                decoder.forward(&[Part { sequence, tokens, wanted: Wanted::Last }]).unwrap();
-                if at >= 50 {
-                    sum += surprise(decoder.logits(0).unwrap(), window[at + 1]);
-                }
-            }
-        }
-        assert!((found.perplexity.ln() - sum / 98.0).abs() < 1e-9, "{found:?}");
-        assert!(found.error > 0.0 && found.error < found.perplexity);
-    }
-
-    #[test]
-    fn what_cannot_be_measured_is_refused() {
-        let path = tiny("tiny-llama-f32.gguf");
-        let measure = |text: &str, context| {
-            let plan = PerplexityPlan { context, ..PerplexityPlan::default() };
-            perplexity(&path, text, &plan, &mut |_| {}).unwrap_err()
-        };
-        assert!(measure("short", 64).to_string().contains("a window needs 64"));
-        assert!(measure(&text(), 513).to_string().contains("context of 512"));
-        assert!(measure(&text(), 3).to_string().contains("nothing to count"));
+    fn figures(&self, windows: usize) -> Perplexity {
+        let (perplexity, error) = self.score.perplexity();
+        let divergence = self.reference.as_ref().map(|(_, divergences)| divergences.figures());
+        let (tokens, scored) = (self.tokens, self.score.count());
+        Perplexity { perplexity, error, tokens, scored, windows, divergence }
     }
 }

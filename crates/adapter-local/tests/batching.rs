@@ -41,7 +41,10 @@ async fn tiny(settings: serde_json::Value) -> LocalGenerator {
 
 /// What single calls give, one after the other.
 async fn one_by_one(count: usize) -> Vec<Vec<u32>> {
-    let generator = tiny(json!({ "max_batch": 1 })).await;
+    answers_of(tiny(json!({ "max_batch": 1 })).await, count).await
+}
+
+async fn answers_of(generator: LocalGenerator, count: usize) -> Vec<Vec<u32>> {
     let mut alone = Vec::new();
     for n in 0..count {
         alone.push(ids(&generator.generate(request(n)).await.unwrap()));
@@ -87,6 +90,15 @@ async fn streams_that_come_and_go_give_what_single_calls_give() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn keys_and_values_in_eight_bits_change_nothing_about_that() {
+    let kept = |most: usize| json!({ "kv_cache": "q8_0", "kv_cache_mib": 1, "max_batch": most });
+    let alone = answers_of(tiny(kept(1)).await, 24).await;
+    let answers = tiny(kept(8)).await.generate_batch((0..24).map(request).collect()).await;
+    let answers: Vec<_> = answers.iter().map(|answer| ids(answer.as_ref().unwrap())).collect();
+    assert_eq!(answers, alone);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn seeded_requests_repeat_whatever_runs_beside_them() {
     let seeded = |n: usize| {
         let options = GenerationOptions {
@@ -126,6 +138,10 @@ async fn the_memory_for_keys_and_values_is_a_setting() {
     let error = open::open_with(small).await.err().unwrap();
     assert_eq!(error.kind(), ErrorKind::ConfigInvalid);
     assert!(error.to_string().contains("kv_cache_mib"), "{error}");
+    let odd = json!({ "model": open::tiny("tiny-llama-f32.gguf"), "kv_cache": "q4_0" });
+    let error = open::open_with(odd).await.err().unwrap();
+    assert_eq!(error.kind(), ErrorKind::ConfigInvalid);
+    assert_eq!(error.hint(), Some("kv_cache can be f16, q8_0, f32"));
     let graphs =
         json!({ "model": open::tiny("tiny-llama-f32.gguf"), "device": "cpu", "cuda_graphs": true });
     let error = open::open_with(graphs).await.err().unwrap();

@@ -5,6 +5,9 @@
 use std::fmt;
 use std::str::FromStr;
 
+#[cfg(target_arch = "x86_64")]
+use crate::simd::tiles_are_here;
+
 /// The instruction sets that the kernels tell apart, better ones later.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Level {
@@ -16,11 +19,25 @@ pub enum Level {
     AvxVnni,
     /// AVX-512 F, BW, VL and VNNI.
     Avx512,
+    /// The same with the tiles of AMX for bytes.
+    Amx,
+    /// NEON, which every 64-bit ARM has.
+    Neon,
+    /// The same with the byte products of the dot product extension.
+    NeonDotprod,
 }
 
 impl Level {
     /// All of them, whatever this machine has.
-    pub const ALL: [Self; 4] = [Self::Scalar, Self::Avx2, Self::AvxVnni, Self::Avx512];
+    pub const ALL: [Self; 7] = [
+        Self::Scalar,
+        Self::Avx2,
+        Self::AvxVnni,
+        Self::Avx512,
+        Self::Amx,
+        Self::Neon,
+        Self::NeonDotprod,
+    ];
 
     /// The name that [`Level::from_str`] reads.
     pub fn name(self) -> &'static str {
@@ -29,6 +46,9 @@ impl Level {
             Self::Avx2 => "avx2",
             Self::AvxVnni => "avxvnni",
             Self::Avx512 => "avx512",
+            Self::Amx => "amx",
+            Self::Neon => "neon",
+            Self::NeonDotprod => "neon-dotprod",
         }
     }
 
@@ -41,14 +61,14 @@ impl Level {
             #[cfg(target_arch = "x86_64")]
             Self::AvxVnni => avx2() && std::is_x86_feature_detected!("avxvnni"),
             #[cfg(target_arch = "x86_64")]
-            Self::Avx512 => {
-                avx2()
-                    && std::is_x86_feature_detected!("avx512f")
-                    && std::is_x86_feature_detected!("avx512bw")
-                    && std::is_x86_feature_detected!("avx512vl")
-                    && std::is_x86_feature_detected!("avx512vnni")
-            }
-            #[cfg(not(target_arch = "x86_64"))]
+            Self::Avx512 => avx512(),
+            #[cfg(target_arch = "x86_64")]
+            Self::Amx => avx512() && tiles_are_here(),
+            #[cfg(target_arch = "aarch64")]
+            Self::Neon => neon(),
+            #[cfg(target_arch = "aarch64")]
+            Self::NeonDotprod => neon() && std::arch::is_aarch64_feature_detected!("dotprod"),
+            // Another architecture's.
             _ => false,
         }
     }
@@ -59,6 +79,21 @@ fn avx2() -> bool {
     std::is_x86_feature_detected!("avx2")
         && std::is_x86_feature_detected!("fma")
         && std::is_x86_feature_detected!("f16c")
+}
+
+#[cfg(target_arch = "x86_64")]
+fn avx512() -> bool {
+    avx2()
+        && std::is_x86_feature_detected!("avx512f")
+        && std::is_x86_feature_detected!("avx512bw")
+        && std::is_x86_feature_detected!("avx512vl")
+        && std::is_x86_feature_detected!("avx512vnni")
+}
+
+/// Packed panels are little-endian.
+#[cfg(target_arch = "aarch64")]
+fn neon() -> bool {
+    cfg!(target_endian = "little") && std::arch::is_aarch64_feature_detected!("neon")
 }
 
 impl fmt::Display for Level {

@@ -4,6 +4,8 @@
 //!   matrices are [`Packed`] once; others are read where they lie ([`FloatRows`]).
 //! - [`attend`]: attention over keys and values that their owner hands out span by span ([`Past`]).
 //! - [`rms_norm`], [`swiglu`] and the like: what happens to a row in between.
+//! - [`largest`], [`at_least`], [`power_sum`]: what the choice of a token asks of logits.
+//! - [`multiply_adds`]: how fast the instructions alone would be.
 //! - [`Isa`]: which instructions are used; the best that the machine has, or what `TEXTPORT_CPU`
 //!   names.
 //!
@@ -35,19 +37,25 @@
 
 mod attention;
 mod isa;
+mod logits;
 mod numbers;
 mod packed;
+mod peak;
 mod pool;
 mod product;
+mod reading;
 mod rows;
 mod simd;
 mod vectors;
 
-pub use attention::{Heads, Past, Queries, SPAN, Span, attend};
+pub use attention::{CacheKind, CacheNumber, Heads, Past, Queries, SPAN, Span, attend};
 pub use isa::{Isa, IsaError, Level};
-pub use numbers::{Bf16, CacheNumber, F16, F32, Number};
-pub use packed::{Blocks, ByteRows, Bytes, Packed, PanelMut, QuadMut};
+pub use logits::{Largest, at_least, largest, power_sum};
+pub use numbers::{Bf16, F16, F32, Number, Q8_0};
+pub use packed::{Blocks, ByteRows, Bytes, NoMemory, Packed, PanelMut, QuadMut};
+pub use peak::{Factors, multiply_adds};
 pub use pool::Pool;
 pub use product::{AsOperand, Input, Operand, multiply};
+pub use reading::{Readable, read};
 pub use rows::FloatRows;
 pub use vectors::{add, exp_sum, rms_norm, rms_norm_in_place, store, swiglu};

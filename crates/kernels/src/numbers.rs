@@ -1,4 +1,4 @@
-//! Numbers that are stored one by one: f32, f16, bf16.
+//! Numbers that are stored one by one: f32, f16, bf16; and bytes that share a scale.
 
 #![expect(unsafe_code, reason = "vector loads; callers answer for pointers and instructions")]
 
@@ -41,6 +41,8 @@ impl Number {
 /// One of them, for kernels.
 pub(crate) trait Stored {
     const BYTES: usize;
+    /// Whether it counts in units of a scale that is stored elsewhere.
+    const SCALED: bool = false;
     /// # Safety
     /// Those of [`Simd`].
     unsafe fn load<S: Simd>(from: *const u8) -> S::Floats;
@@ -49,14 +51,18 @@ pub(crate) trait Stored {
 }
 
 macro_rules! stored {
-    ($(#[$doc:meta])* $name:ident, $bytes:literal, $load:ident, |$number:ident| $get:expr) => {
+    (
+        $(#[$doc:meta])* $name:ident, $bytes:literal, $load:ident, |$number:ident| $get:expr
+        $(, scaled: $scaled:literal)?
+    ) => {
         $(#[$doc])*
-        #[derive(Debug, Clone, Copy, Default)]
+        #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
         #[repr(transparent)]
-        pub struct $name([u8; $bytes]);
+        pub struct $name(pub(crate) [u8; $bytes]);
 
         impl Stored for $name {
             const BYTES: usize = $bytes;
+            $(const SCALED: bool = $scaled;)?
             #[inline(always)]
             unsafe fn load<S: Simd>(from: *const u8) -> S::Floats {
                 // SAFETY: by the caller.
@@ -81,6 +87,10 @@ stored!(
     /** The upper half of a single, at any address. */
     Bf16, 2, load_bfloats, |number| f32::from_le_bytes([0, 0, number[0], number[1]])
 );
+stored!(
+    /** A whole number from -127 to 127; how much one is, 32 neighbours of a head say together. */
+    Q8_0, 1, load_signed, |number| f32::from(number[0].cast_signed()), scaled: true
+);
 
 impl From<f32> for F32 {
     fn from(value: f32) -> Self {
@@ -95,20 +105,4 @@ impl From<f32> for F16 {
         let limit = f16::MAX.to_f32();
         Self(f16::from_f32(value.clamp(-limit, limit)).to_le_bytes())
     }
-}
-
-/// A number of a cache of keys and values.
-pub trait CacheNumber:
-    Copy + Default + Send + Sync + std::fmt::Debug + From<f32> + 'static
-{
-    /// How it is stored.
-    const NUMBER: Number;
-}
-
-impl CacheNumber for F32 {
-    const NUMBER: Number = Number::F32;
-}
-
-impl CacheNumber for F16 {
-    const NUMBER: Number = Number::F16;
 }

@@ -5,16 +5,22 @@
 
 #![expect(unsafe_code, reason = "compiled for instructions that detection has proven")]
 
+use crate::attention::{CacheKind, CacheNumber};
 use crate::isa::{Isa, Level};
-use crate::numbers::{CacheNumber, Number};
+#[cfg(target_arch = "aarch64")]
+use crate::simd::Neon;
+use crate::simd::{Portable, Simd};
 #[cfg(target_arch = "x86_64")]
-use crate::simd::{Simd, Ymm, Zmm};
+use crate::simd::{Ymm, Zmm};
 
-/// Declares a public function that runs `body` with the instructions of its `Isa`.
+/// Declares a function that runs `body` with the instructions of its `Isa`.
 macro_rules! compiled {
-    ($(#[$doc:meta])* $name:ident = $body:ident($($argument:ident: $kind:ty),*) $(-> $out:ty)?) => {
+    (
+        $(#[$doc:meta])*
+        $vis:vis $name:ident = $body:ident($($argument:ident: $kind:ty),*) $(-> $out:ty)?
+    ) => {
         $(#[$doc])*
-        pub fn $name(isa: Isa, $($argument: $kind),*) $(-> $out)? {
+        $vis fn $name(isa: Isa, $($argument: $kind),*) $(-> $out)? {
             #[cfg(target_arch = "x86_64")]
             #[target_feature(enable = "avx2,fma,f16c")]
             unsafe fn avx2($($argument: $kind),*) $(-> $out)? {
@@ -25,38 +31,47 @@ macro_rules! compiled {
             unsafe fn avx512($($argument: $kind),*) $(-> $out)? {
                 $body($($argument),*)
             }
+            #[cfg(target_arch = "aarch64")]
+            #[target_feature(enable = "neon")]
+            unsafe fn neon($($argument: $kind),*) $(-> $out)? {
+                $body($($argument),*)
+            }
             match isa.level() {
                 // SAFETY: an `Isa` of a level exists only where the processor has its instructions.
                 #[cfg(target_arch = "x86_64")]
-                Level::Avx512 => unsafe { avx512($($argument),*) },
+                Level::Avx512 | Level::Amx => unsafe { avx512($($argument),*) },
                 // SAFETY: as above.
                 #[cfg(target_arch = "x86_64")]
                 Level::Avx2 | Level::AvxVnni => unsafe { avx2($($argument),*) },
+                // SAFETY: as above.
+                #[cfg(target_arch = "aarch64")]
+                Level::Neon | Level::NeonDotprod => unsafe { neon($($argument),*) },
                 _ => $body($($argument),*),
             }
         }
     };
 }
+pub(crate) use compiled;
 
 compiled!(
     /** Turns each x into e^(x - `most`) and gives their sum. */
-    exp_sum = exp_sum_body(values: &mut [f32], most: f32) -> f32
+    pub exp_sum = exp_sum_body(values: &mut [f32], most: f32) -> f32
 );
 compiled!(
     /** `out` = silu(`gate`) x `up`. */
-    swiglu = swiglu_body(gate: &[f32], up: &[f32], out: &mut [f32])
+    pub swiglu = swiglu_body(gate: &[f32], up: &[f32], out: &mut [f32])
 );
 compiled!(
     /** `out` = `row` / its root mean square, times `weight`. */
-    rms_norm = rms_norm_body(row: &[f32], weight: &[f32], epsilon: f32, out: &mut [f32])
+    pub rms_norm = rms_norm_body(row: &[f32], weight: &[f32], epsilon: f32, out: &mut [f32])
 );
 compiled!(
     /** `row` / its root mean square, times `weight`, in place. */
-    rms_norm_in_place = rms_norm_in_place_body(row: &mut [f32], weight: &[f32], epsilon: f32)
+    pub rms_norm_in_place = rms_norm_in_place_body(row: &mut [f32], weight: &[f32], epsilon: f32)
 );
 compiled!(
     /** `row` += `delta`. */
-    add = add_body(row: &mut [f32], delta: &[f32])
+    pub add = add_body(row: &mut [f32], delta: &[f32])
 );
 
 /// e^x to within 2 units in the last place; without branches, so that a loop of it becomes
@@ -105,6 +120,10 @@ fn exp_sum_body(values: &mut [f32], most: f32) -> f32 {
 #[inline(always)]
 fn swiglu_body(gate: &[f32], up: &[f32], out: &mut [f32]) {
     for ((out, gate), up) in out.iter_mut().zip(gate).zip(up) {
+        // Beyond what `exp` tells apart, so that no magnitude outgrows it. What is no number stays
+        // none, and what is infinite stays so: a damaged matrix must not become a zero.
+        let tiny = *gate < -87.0 && *gate != f32::NEG_INFINITY;
+        let gate = if tiny { -87.0 } else { *gate };
         *out = gate / (1.0 + exp(-gate)) * up;
     }
 }
@@ -145,48 +164,49 @@ fn add_body(row: &mut [f32], delta: &[f32]) {
 }
 
 /// Stores the numbers of a row, in half precision as the nearest finite ones.
-pub fn store<T: CacheNumber>(isa: Isa, row: &[f32], out: &mut [T]) {
-    let lanes = match isa.level() {
-        #[cfg(target_arch = "x86_64")]
-        Level::Avx512 => Zmm::LANES,
-        #[cfg(target_arch = "x86_64")]
-        Level::Avx2 | Level::AvxVnni => Ymm::<false>::LANES,
-        _ => 1,
-    };
+pub fn store<T: CacheNumber + From<f32>>(isa: Isa, row: &[f32], out: &mut [T]) {
     let len = row.len().min(out.len());
-    let whole = if T::NUMBER == Number::F16 && lanes > 1 { len / lanes * lanes } else { 0 };
-    #[cfg(target_arch = "x86_64")]
-    if whole > 0 {
+    let mut whole = 0;
+    if T::KIND == CacheKind::F16 {
         let (row, out) = (row.as_ptr(), out.as_mut_ptr().cast());
-        // SAFETY: `whole` numbers are read and as many halves written; the level is there.
-        unsafe {
+        // SAFETY: both have `len` numbers, and those of `out` are halves; an `Isa` of a level
+        // exists only where the processor has its instructions.
+        whole = unsafe {
             match isa.level() {
-                Level::Avx512 => halves_zmm(row, out, whole),
-                _ => halves_ymm(row, out, whole),
+                #[cfg(target_arch = "x86_64")]
+                Level::Avx512 | Level::Amx => halves_zmm(row, out, len),
+                #[cfg(target_arch = "x86_64")]
+                Level::Avx2 | Level::AvxVnni => halves_ymm(row, out, len),
+                #[cfg(target_arch = "aarch64")]
+                Level::Neon | Level::NeonDotprod => halves::<Neon<false>>(row, out, len),
+                _ => halves::<Portable>(row, out, len),
             }
-        }
+        };
     }
     for (out, x) in out[whole..len].iter_mut().zip(&row[whole..]) {
         *out = T::from(*x);
     }
 }
 
+/// Stores as many of `len` numbers as fill whole vectors; how many these are.
+///
 /// # Safety
-/// Those of [`Simd`], for `len` numbers, whole vectors.
+/// Those of [`Simd`]; `row` is good for `len` numbers and `out` for as many halves.
 #[inline(always)]
-#[cfg(target_arch = "x86_64")]
-unsafe fn halves<S: Simd>(row: *const f32, out: *mut u8, len: usize) {
-    for at in (0..len).step_by(S::LANES) {
-        // SAFETY: by the caller.
+unsafe fn halves<S: Simd>(row: *const f32, out: *mut u8, len: usize) -> usize {
+    let whole = len / S::LANES * S::LANES;
+    for at in (0..whole).step_by(S::LANES) {
+        // SAFETY: the vector from `at` on ends at or before `whole`.
         unsafe { S::store_halves(out.add(2 * at), S::load_floats(row.add(at).cast())) };
     }
+    whole
 }
 
 /// # Safety
 /// Those of [`halves`]; AVX-512.
 #[cfg(target_arch = "x86_64")]
 #[target_feature(enable = "avx2,fma,f16c,avx512f,avx512bw,avx512vl")]
-unsafe fn halves_zmm(row: *const f32, out: *mut u8, len: usize) {
+unsafe fn halves_zmm(row: *const f32, out: *mut u8, len: usize) -> usize {
     // SAFETY: by the caller.
     unsafe { halves::<Zmm>(row, out, len) }
 }
@@ -195,7 +215,7 @@ unsafe fn halves_zmm(row: *const f32, out: *mut u8, len: usize) {
 /// Those of [`halves`]; AVX2.
 #[cfg(target_arch = "x86_64")]
 #[target_feature(enable = "avx2,fma,f16c")]
-unsafe fn halves_ymm(row: *const f32, out: *mut u8, len: usize) {
+unsafe fn halves_ymm(row: *const f32, out: *mut u8, len: usize) -> usize {
     // SAFETY: by the caller.
     unsafe { halves::<Ymm<false>>(row, out, len) }
 }

@@ -49,6 +49,23 @@ fn workers_wake_after_a_rest() {
 }
 
 #[test]
+fn a_caller_that_went_to_sleep_is_woken() {
+    let pool = Pool::new(4, "test").unwrap();
+    let caller = std::thread::current().id();
+    for region in 0..100_usize {
+        let done = AtomicUsize::new(0);
+        pool.run(4, |chunk| {
+            // From far too short to sleep over to far longer than the caller looks.
+            if std::thread::current().id() != caller || chunk == 3 {
+                std::thread::sleep(Duration::from_micros(20 * (region as u64 % 30)));
+            }
+            done.fetch_add(1, Ordering::Relaxed);
+        });
+        assert_eq!(done.load(Ordering::Relaxed), 4, "region {region}");
+    }
+}
+
+#[test]
 fn a_panic_reaches_the_caller_and_leaves_the_pool_whole() {
     let pool = Pool::new(3, "test").unwrap();
     for bad in [0, 17, 63] {

@@ -4,7 +4,7 @@
 
 use proptest::prelude::*;
 use textport_kernels::{
-    Blocks, Bytes, FloatRows, Input, Isa, Number, Operand, Packed, Pool, multiply,
+    Blocks, Bytes, FloatRows, Input, Isa, Level, Number, Operand, Packed, Pool, multiply,
 };
 
 const ALL: [Blocks; 10] = [
@@ -184,6 +184,34 @@ fn every_format_and_every_count_of_tokens() {
             check(blocks, 19, 512, tokens, 7, &SCALES);
         }
         check(blocks, 3, 256, 2, 9, &LARGE);
+    }
+}
+
+/// Many tokens go through tiles a segment of columns at a time, one token through vectors.
+#[test]
+fn tiles_give_the_same_bits_as_vectors() {
+    let (Ok(vectors), Ok(tiles)) = (Isa::new(Level::Avx512), Isa::new(Level::Amx)) else { return };
+    let pools = [1, 2, 3].map(|threads| Pool::new(threads, "test").unwrap());
+    for blocks in ALL {
+        let (width, _) = blocks.block();
+        for (count, columns) in [(1, width), (16, 1024), (19, 1024 + width), (50, 2304)] {
+            let stored = rows(blocks, count, columns, 11, &SCALES);
+            let [first, second] = [vectors, tiles].map(|isa| pack(isa, blocks, &stored, columns));
+            let mut noise = Noise(12);
+            let mut number = || (f32::from(noise.byte()) - 127.3) * f32::from(noise.byte());
+            let floats: Vec<f32> = (0..40 * columns).map(|_| number()).collect();
+            let alone = floats.chunks(columns).flat_map(|token| {
+                product(&pools[0], vectors, Operand::Packed(&first), token, columns)
+            });
+            let alone: Vec<u32> = alone.map(f32::to_bits).collect();
+            for tokens in 1..=40 {
+                let (pool, floats) = (&pools[tokens % 3], &floats[..tokens * columns]);
+                let found = product(pool, tiles, Operand::Packed(&second), floats, columns);
+                let found: Vec<u32> = found.into_iter().map(f32::to_bits).collect();
+                let shape = format!("{blocks:?}, {count} x {columns}, {tokens} tokens");
+                assert!(found == alone[..tokens * count], "{shape}");
+            }
+        }
     }
 }
 

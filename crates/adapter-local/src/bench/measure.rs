@@ -67,6 +67,7 @@ impl Measurement {
             repetitions: plan.repetitions,
             tokens_per_s: spread(speeds),
             share_of_bandwidth: None,
+            share_of_peak: None,
         })
     }
 

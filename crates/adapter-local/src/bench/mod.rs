@@ -3,7 +3,9 @@
 mod bandwidth;
 mod facts;
 mod measure;
+mod peak;
 mod report;
+mod speculation;
 mod subject;
 mod told;
 
@@ -21,7 +23,10 @@ use crate::device::{ChosenDevice, Device, choose_device};
 pub use bandwidth::Bandwidth;
 use bandwidth::read_bandwidth;
 use measure::{Measurement, spread};
+pub use peak::Peak;
+use peak::peak;
 pub use report::{BenchFacts, BenchKind, BenchReport, BenchRow, Spread, StoredAs};
+pub use speculation::{SpeculationPlan, SpeculationReport, SpeculationRow, bench_speculation};
 use subject::{Loaded, Subject};
 
 /// What is measured.
@@ -54,6 +59,9 @@ pub struct BenchPlan {
     pub warm_up: bool,
     /// Measures how fast memory can be read too, and which share of it decoding reaches.
     pub bandwidth: bool,
+    /// Measures how many products a second the processor can compute too, and which share of them
+    /// prompts reach.
+    pub peak: bool,
     /// Seed of the random tokens.
     pub seed: u64,
     /// Where it is computed: a value of the setting `device`.
@@ -63,6 +71,8 @@ pub struct BenchPlan {
     pub dtype: Option<String>,
     /// Quantizes matrices when they are loaded: a value of the setting `quant`.
     pub quant: Option<String>,
+    /// How keys and values are kept: a value of the setting `kv_cache`.
+    pub kv_cache: Option<String>,
     /// On a GPU, launches decoding steps as CUDA graphs: the setting `cuda_graphs`.
     pub cuda_graphs: bool,
 }
@@ -80,10 +90,12 @@ impl Default for BenchPlan {
             repetitions: 5,
             warm_up: true,
             bandwidth: false,
+            peak: false,
             seed: 42,
             device: "cpu".to_owned(),
             dtype: None,
             quant: None,
+            kv_cache: None,
             cuda_graphs: false,
         }
     }
@@ -121,10 +133,17 @@ pub fn bench(
     let facts = about.ok_or_else(nothing)?;
     // Before memory for the next measurement is taken.
     let peak_rss_bytes = crate::memory::peak_bytes();
-    let read =
-        if plan.bandwidth { threads.iter().copied().map(read_bandwidth).collect() } else { vec![] };
+    let read = match plan.bandwidth {
+        true => threads.iter().copied().map(read_bandwidth).collect::<Result<_, _>>()?,
+        false => vec![],
+    };
+    let peaks = match plan.peak {
+        true => threads.iter().copied().map(peak).collect::<Result<_, _>>()?,
+        false => vec![],
+    };
     for row in &mut rows {
         row.share_of_bandwidth = share(row, &read, facts.bytes_per_step);
+        row.share_of_peak = share_of_peak(row, &peaks, &facts);
     }
     let ChosenDevice { device, about: gpu, why_no_gpu: _ } = chosen;
     Ok(BenchReport {
@@ -137,6 +156,7 @@ pub fn bench(
         load_s: spread(loads),
         peak_rss_bytes,
         read_bandwidth: read,
+        peak: peaks,
         seed: plan.seed,
         rows,
     })
@@ -148,6 +168,14 @@ fn share(row: &BenchRow, read: &[Bandwidth], bytes_per_step: u64) -> Option<f64>
     let steps_per_s = row.tokens_per_s.median / row.batch as f64;
     (row.kind == BenchKind::Decode)
         .then(|| steps_per_s * bytes_per_step as f64 / read.bytes_per_s.median)
+}
+
+/// Which share of its time a prompt would take if every product of weights were one of the peak's.
+fn share_of_peak(row: &BenchRow, peaks: &[Peak], facts: &BenchFacts) -> Option<f64> {
+    let peak = peaks.iter().find(|peak| peak.threads == row.threads)?;
+    let (bytes, all) = (facts.byte_products_per_token as f64, facts.products_per_token as f64);
+    let shortest = bytes / peak.bytes_per_s.median + (all - bytes) / peak.floats_per_s.median;
+    (row.kind == BenchKind::Prefill).then_some(row.tokens_per_s.median * shortest)
 }
 
 fn nothing() -> Error {
@@ -166,6 +194,9 @@ impl BenchPlan {
             Device::Cpu => Ok(self.threads.clone()),
             Device::Cuda(_) if self.bandwidth => {
                 unsupported(format!("the bandwidth of {device} is not measured"))
+            }
+            Device::Cuda(_) if self.peak => {
+                unsupported(format!("the peak of {device} is not measured"))
             }
             // One thread tells the GPU what to do.
             Device::Cuda(_) if self.threads.is_empty() => Ok(vec![1]),

@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use super::{Bandwidth, BenchModel};
+use super::{Bandwidth, BenchModel, Peak};
 use crate::cpu::CpuFeatures;
 
 /// What a row measures.
@@ -46,6 +46,10 @@ pub struct BenchRow {
     /// How much of what memory could give the weights alone took; for decode, where it was asked for.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub share_of_bandwidth: Option<f64>,
+    /// Which share of the time the products of weights alone would have taken at the processor's
+    /// peak; for prefill, where it was asked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub share_of_peak: Option<f64>,
 }
 
 impl BenchRow {
@@ -87,8 +91,14 @@ pub struct BenchFacts {
     /// Multiplications and additions of weights for a token of a prompt; the output, which only the
     /// last token needs, and attention are not in it.
     pub products_per_token: u64,
+    /// Those of them that take quantized weights, and so are products of bytes.
+    pub byte_products_per_token: u64,
     /// Bytes of weights that a decode step reads, however many sequences it serves.
     pub bytes_per_step: u64,
+    /// How keys and values are kept: `f16`, `q8_0` or `f32`.
+    pub kv_cache: &'static str,
+    /// Bytes of keys and values that every token in the context takes.
+    pub kv_bytes_per_token: u64,
 }
 
 /// A whole benchmark.
@@ -114,6 +124,8 @@ pub struct BenchReport {
     pub peak_rss_bytes: Option<u64>,
     /// How fast memory was read, where it was asked for.
     pub read_bandwidth: Vec<Bandwidth>,
+    /// How many products a second were computed, where it was asked for.
+    pub peak: Vec<Peak>,
     /// Seed of the random tokens.
     pub seed: u64,
     /// The measurements.

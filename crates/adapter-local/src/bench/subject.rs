@@ -13,7 +13,8 @@ use crate::arrange::arrange;
 use crate::checkpoint::{Checkpoint, Dtype, Shape, TensorSource};
 use crate::config::LocalConfig;
 use crate::decoder::{
-    self, Decoder, Engine, KvPrecision, LoadOptions, PAGE, bytes_per_position, scratch_bytes,
+    self, Decoder, Engine, KvPrecision, LoadOptions, PAGE, bytes_per_position, check_kv_cache,
+    scratch_bytes,
 };
 use crate::device::{Device, check_graphs};
 use crate::memory::available_bytes;
@@ -22,6 +23,8 @@ use crate::memory::available_bytes;
 pub(super) struct Subject {
     opened: Instant,
     checkpoint: Checkpoint,
+    /// As it was asked for.
+    kv_cache: Option<KvPrecision>,
     /// What has to be made: tensors that no file has in this form.
     made: Making,
     /// For messages: `qwen3-8b in q4_k_m`.
@@ -49,7 +52,11 @@ struct Making {
 impl Subject {
     pub(super) fn open(model: &BenchModel, plan: &BenchPlan) -> Result<Self, Error> {
         let opened = Instant::now();
-        let settings = LocalConfig::stored_as(plan.dtype.as_deref(), plan.quant.as_deref())?;
+        let settings = LocalConfig::stored_as(
+            plan.dtype.as_deref(),
+            plan.quant.as_deref(),
+            plan.kv_cache.as_deref(),
+        )?;
         let (base, settings, from_file) = match model {
             BenchModel::Path(path) => (Checkpoint::open(path)?, settings, true),
             BenchModel::RandomWeights(shape) => {
@@ -63,7 +70,7 @@ impl Subject {
         let checkpoint = arrange(base, &settings)?;
         let made = Making::of(before.as_ref(), checkpoint.tensors().as_ref(), from_file);
         let name = shown(checkpoint.path(), plan);
-        Ok(Self { opened, checkpoint, made, name })
+        Ok(Self { opened, checkpoint, kv_cache: settings.kv_cache, made, name })
     }
 
     /// Checks that it can be measured, then loads it.
@@ -75,13 +82,16 @@ impl Subject {
         context: &BuildContext,
     ) -> Result<Loaded, Error> {
         check_graphs(&self.checkpoint, plan.cuda_graphs, device)?;
-        let facts = facts(&self.checkpoint);
+        check_kv_cache(&self.checkpoint, self.kv_cache, device)?;
+        let kv_cache = self.kv_cache();
+        let facts = facts(&self.checkpoint, kv_cache);
         let measurements = plan.measurements(self.checkpoint.parameters().context_length)?;
         self.need_memory(&measurements, device, available_bytes())?;
         let checkpoint = self.telling(context);
         let options = LoadOptions {
             engine: Engine::on(device)?,
             threads: Some(threads),
+            kv_cache,
             cuda_graphs: plan.cuda_graphs,
             ..LoadOptions::default()
         };
@@ -118,12 +128,16 @@ impl Subject {
         }
     }
 
+    fn kv_cache(&self) -> KvPrecision {
+        KvPrecision::of(&self.checkpoint, self.kv_cache)
+    }
+
     /// Keys, values and buffers when they are fullest.
     fn working(&self, measurements: &[Measurement]) -> u64 {
         let p = self.checkpoint.parameters();
         let pages = |each: &Measurement| each.batch * each.positions().next_multiple_of(PAGE);
         let positions = measurements.iter().map(pages).max().unwrap_or(0) as u64;
-        let cache = bytes_per_position(p.layers, p.kv_width(), KvPrecision::default());
+        let cache = bytes_per_position(p, self.kv_cache());
         let vocabulary = rows(self.checkpoint.tensors().as_ref(), EMBEDDING);
         positions * cache + scratch_bytes(p, vocabulary)
     }
@@ -222,15 +236,17 @@ mod tests {
     #[test]
     fn what_is_read_and_multiplied_is_counted_from_the_shape() {
         let (subject, _) = random("qwen3-0.6b", None, Some("q4_k_m"));
-        let found = facts(&subject.checkpoint);
+        let found = facts(&subject.checkpoint, KvPrecision::F16);
         assert_eq!(found.parameters, 596_049_920);
         assert_eq!(found.products_per_token, 440_401_920);
+        assert_eq!(found.byte_products_per_token, found.products_per_token);
         // 168 x Q4_K, 28 x Q6_K and the Q6_K output, which is the embedding too.
         assert!((390_000_000..392_000_000).contains(&found.bytes_per_step), "{found:?}");
         assert_eq!(found.bytes_per_step, found.weight_bytes);
         assert_eq!(found.stored_as[0].kind, "Q4_K");
         let (subject, _) = random("qwen3-8b", Some("f16"), None);
-        let found = facts(&subject.checkpoint);
+        let found = facts(&subject.checkpoint, KvPrecision::F16);
         assert_eq!(found.weight_bytes - found.bytes_per_step, 151_936 * 4096 * 2);
+        assert_eq!(found.byte_products_per_token, 0);
     }
 }

@@ -130,10 +130,32 @@ fn the_share_of_the_bandwidth_is_that_of_the_weights() {
 }
 
 #[test]
+fn the_share_of_the_peak_counts_products_of_bytes_and_of_floats_apart() {
+    let speed = |median| Spread { median, min: median, max: median };
+    let report = run(&tiny(), &short()).unwrap();
+    let mut row = report.rows[0].clone();
+    assert_eq!(row.kind, BenchKind::Prefill);
+    row.tokens_per_s = speed(10.0);
+    let facts =
+        BenchFacts { products_per_token: 50, byte_products_per_token: 30, ..report.facts.clone() };
+    let peak = Peak { threads: 1, bytes_per_s: speed(3000.0), floats_per_s: speed(500.0) };
+    // A token takes 10 ms of bytes and 40 ms of floats at best.
+    assert_eq!(share_of_peak(&row, &[peak], &facts), Some(0.5));
+    row.kind = BenchKind::Decode;
+    assert_eq!(share_of_peak(&row, &[peak], &facts), None);
+    let whole = run(&tiny(), &BenchPlan { peak: true, ..short() }).unwrap();
+    assert_eq!(whole.facts.byte_products_per_token, 0, "an f32 file");
+    assert!(whole.peak[0].floats_per_s.median > 0.0);
+    let shares: Vec<_> = whole.rows.iter().map(|row| row.share_of_peak.is_some()).collect();
+    assert_eq!(shares, [true, false]);
+}
+
+#[test]
 fn a_gpu_takes_neither_threads_nor_the_bandwidth_of_the_processor() {
     let on = |plan: &BenchPlan| plan.threads_on(Device::Cuda(0));
     assert_eq!(on(&BenchPlan::default()).unwrap(), [1]);
-    for plan in [short(), BenchPlan { bandwidth: true, ..BenchPlan::default() }] {
+    let asking = |bandwidth| BenchPlan { bandwidth, peak: !bandwidth, ..BenchPlan::default() };
+    for plan in [short(), asking(true), asking(false)] {
         assert_eq!(on(&plan).unwrap_err().kind(), ErrorKind::Unsupported);
     }
 }

@@ -24,8 +24,8 @@ impl<T: CacheNumber> kernels::Past<T> for Past<'_, T> {
         self.rows[token].position
     }
 
-    fn span(&self, token: usize, kv_head: usize, start: usize, count: usize) -> Span<'_, T> {
-        self.pool.span(self.rows[token].table, [self.layer, kv_head], start, count)
+    fn span(&self, token: usize, kv_head: usize, start: usize) -> Span<'_, T> {
+        self.pool.span(self.rows[token].table, [self.layer, kv_head], start)
     }
 }
 

@@ -1,23 +1,13 @@
 //! Keys and values of all sequences in this machine's memory: pages that never move, shared where
 //! sequences begin alike.
 
-use kernels::{CacheNumber, F16, F32, Isa, Span};
+use kernels::{CacheNumber, Isa, Span};
 
 use super::pages::{PAGE, PageTable, Pages};
 use crate::error::DecodeError;
 
 /// Empty pages that are kept for the next sequence; more go back to the system.
 const SPARE: usize = 4;
-
-/// How keys and values are kept.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub(crate) enum KvPrecision {
-    /// Half the memory, and far more exact than the eight bits of a quantized model's activations.
-    #[default]
-    F16,
-    /// As they were computed.
-    F32,
-}
 
 /// What a page must hold.
 #[derive(Debug, Clone, Copy)]
@@ -28,17 +18,22 @@ pub(super) struct PageShape {
 }
 
 impl PageShape {
-    /// Numbers of one head of one layer.
-    fn head(self) -> usize {
-        PAGE * self.head_size
+    /// What one head of one layer consists of.
+    fn head<T: CacheNumber>(self) -> usize {
+        PAGE * T::per_position(self.head_size)
     }
 
-    fn numbers(self) -> usize {
-        self.layers * self.heads * self.head()
+    fn len<T: CacheNumber>(self) -> usize {
+        self.layers * self.heads * self.head::<T>()
+    }
+
+    /// Keys and values.
+    fn bytes<T: CacheNumber>(self) -> usize {
+        2 * self.len::<T>() * size_of::<T>()
     }
 }
 
-/// Keys: layers x heads x head size x positions. Values: layers x heads x positions x head size.
+/// Spans of all heads of all layers.
 #[derive(Debug, Default)]
 struct Page<T> {
     keys: Vec<T>,
@@ -55,18 +50,15 @@ pub(super) struct Pool<T> {
     /// Pages that nobody lists.
     free: Vec<u32>,
     most: usize,
-    /// A key on its way to its column.
-    stored: Vec<T>,
 }
 
 impl<T: CacheNumber> Pool<T> {
     /// A pool that takes at most `bytes`.
     pub(super) fn new(shape: PageShape, bytes: Option<u64>) -> Self {
-        let page = (2 * shape.numbers() * size_of::<T>()).max(1) as u64;
+        let page = shape.bytes::<T>().max(1) as u64;
         let most = bytes.map_or(u64::from(u32::MAX), |bytes| bytes / page);
         let most = usize::try_from(most).unwrap_or(usize::MAX).min(u32::MAX as usize);
-        let stored = vec![T::default(); shape.head_size];
-        Self { shape, pages: Vec::new(), free: Vec::new(), most, stored }
+        Self { shape, pages: Vec::new(), free: Vec::new(), most }
     }
 
     /// Keeps key and value of all heads of a layer at `position`, for which
@@ -80,51 +72,29 @@ impl<T: CacheNumber> Pool<T> {
         [key, value]: [&[f32]; 2],
     ) {
         let (shape, slot) = (self.shape, position % PAGE);
-        let layer = layer * shape.heads * shape.head();
+        let (size, span) = (shape.head_size, shape.head::<T>());
+        let layer = layer * shape.heads * span;
         let page = &mut self.pages[table[position / PAGE] as usize];
         debug_assert_eq!(page.users, 1, "a shared page is written to");
-        let (size, whole) = (shape.head_size, [has_no_infinity(key), has_no_infinity(value)]);
-        let stored = &mut self.stored;
-        let heads = page.keys[layer..].chunks_exact_mut(shape.head());
-        for (head, row) in heads.zip(key.chunks_exact(size)) {
-            keep(isa, row, stored, whole[0]);
-            let column = head[slot..].iter_mut().step_by(PAGE);
-            column.zip(stored.iter()).for_each(|(slot, x)| *slot = *x);
-        }
-        let heads = page.values[layer..].chunks_exact_mut(shape.head());
-        for (head, row) in heads.zip(value.chunks_exact(size)) {
-            keep(isa, row, &mut head[slot * size..][..size], whole[1]);
-        }
+        let heads = page.keys[layer..].chunks_exact_mut(span);
+        heads.zip(key.chunks_exact(size)).for_each(|(head, row)| T::put_key(isa, row, head, slot));
+        let heads = page.values[layer..].chunks_exact_mut(span);
+        heads
+            .zip(value.chunks_exact(size))
+            .for_each(|(head, row)| T::put_value(isa, row, head, slot));
     }
 
-    /// `count` positions of a head of a layer from `start`, a page's first, on.
+    /// A head of a layer at all positions from `start`, a page's first, on.
     pub(super) fn span(
         &self,
         table: &PageTable,
         [layer, head]: [usize; 2],
         start: usize,
-        count: usize,
     ) -> Span<'_, T> {
-        let shape = self.shape;
-        let at = (layer * shape.heads + head) * shape.head();
+        let len = self.shape.head::<T>();
+        let at = (layer * self.shape.heads + head) * len;
         let page = &self.pages[table[start / PAGE] as usize];
-        Span {
-            keys: &page.keys[at..at + shape.head()],
-            values: &page.values[at..at + count * shape.head_size],
-        }
-    }
-}
-
-fn has_no_infinity(row: &[f32]) -> bool {
-    !row.iter().any(|x| x.is_infinite())
-}
-
-/// Stores a head. What is too large for a half is kept as the largest one; what is infinite is
-/// nonsense, and must not become a number.
-fn keep<T: CacheNumber>(isa: Isa, row: &[f32], out: &mut [T], whole: bool) {
-    kernels::store(isa, row, out);
-    if !whole {
-        out.fill(T::from(f32::NAN));
+        Span { keys: &page.keys[at..at + len], values: &page.values[at..at + len] }
     }
 }
 
@@ -138,7 +108,7 @@ impl<T: CacheNumber> Pages for Pool<T> {
     }
 
     fn take(&mut self) -> Result<u32, DecodeError> {
-        let bytes = 2 * self.shape.numbers() * size_of::<T>();
+        let bytes = self.shape.bytes::<T>();
         let short = || DecodeError::OutOfMemory { bytes };
         let index = match self.free.pop() {
             Some(index) => index,
@@ -150,7 +120,7 @@ impl<T: CacheNumber> Pages for Pool<T> {
         };
         let page = &mut self.pages[index as usize];
         for numbers in [&mut page.keys, &mut page.values] {
-            let len = self.shape.numbers();
+            let len = self.shape.len::<T>();
             if numbers.len() < len && numbers.try_reserve_exact(len).is_err() {
                 self.free.push(index);
                 return Err(short());
@@ -180,13 +150,4 @@ impl<T: CacheNumber> Pages for Pool<T> {
         to.values.copy_from_slice(&from.values);
         Ok(())
     }
-}
-
-/// Bytes per position of a cache for `layers` layers whose keys are `kv_width` wide.
-pub(crate) fn bytes_per_position(layers: usize, kv_width: usize, precision: KvPrecision) -> u64 {
-    let number = match precision {
-        KvPrecision::F16 => size_of::<F16>(),
-        KvPrecision::F32 => size_of::<F32>(),
-    };
-    (layers as u64) * 2 * (kv_width as u64) * number as u64
 }

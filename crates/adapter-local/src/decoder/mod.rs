@@ -7,6 +7,7 @@
 mod attention;
 mod candle;
 mod kv_cache;
+mod kv_precision;
 mod layer;
 mod pages;
 mod plan;
@@ -22,15 +23,15 @@ mod tests;
 
 use std::fmt;
 
-use kernels::{F16, F32};
+use kernels::{F16, F32, Q8_0};
 use ports::Error;
 
 use crate::checkpoint::{Checkpoint, Parameters};
 use crate::device::{Device, open_candle};
-use crate::error::{DecodeError, LoadError};
+use crate::error::{DecodeError, LoadCause, LoadError};
 
 use candle::CandleTransformer;
-pub(crate) use kv_cache::{KvPrecision, bytes_per_position};
+pub(crate) use kv_precision::{KvPrecision, bytes_per_position, check_kv_cache};
 pub(crate) use pages::PAGE;
 pub(crate) use scratch::scratch_bytes;
 use single::Single;
@@ -74,6 +75,19 @@ pub(crate) struct Part<'a> {
     pub(crate) wanted: Wanted,
 }
 
+/// What a decoder makes of drafts: tokens that are computed before it is known whether they belong to
+/// the answer, for the logits after each of them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Drafts {
+    /// Rows of a step share its work, and the logits are the same bits.
+    Exact,
+    /// Rows of a step share its work, and the logits are the same up to rounding: a close choice may
+    /// fall otherwise.
+    Rounded,
+    /// Each token takes as long as a step, or cannot be taken back without computing all again.
+    Never,
+}
+
 /// Sequences of tokens, and the model that continues them.
 ///
 /// The logits of a sequence do not depend on what else a step computes, on how the sequence was
@@ -89,6 +103,9 @@ pub(crate) trait Decoder: fmt::Debug + Send {
 
     /// Most sequences that can be open at once.
     fn most_sequences(&self) -> usize;
+
+    /// What it makes of drafts.
+    fn drafts(&self) -> Drafts;
 
     /// Positions that the cache can still take, shared pages counted once. Sequences take whole
     /// pages of [`PAGE`].
@@ -184,7 +201,13 @@ pub(crate) fn load(
     checkpoint: &Checkpoint,
     options: &LoadOptions,
 ) -> Result<Box<dyn Decoder>, LoadError> {
-    if checkpoint.family().single {
+    let single = checkpoint.family().single;
+    let ours = !single && matches!(options.engine, Engine::Slices);
+    if options.kv_cache == KvPrecision::Q8_0 && !ours {
+        let cause = LoadCause::KvCache(options.kv_cache.name());
+        return Err(LoadError::new(checkpoint.path(), cause));
+    }
+    if single {
         return Ok(Box::new(Single::load(checkpoint, options)?));
     }
     Ok(match (&options.engine, options.kv_cache) {
@@ -196,6 +219,9 @@ pub(crate) fn load(
         }
         (Engine::Slices, KvPrecision::F32) => {
             Box::new(Transformer::<F32>::load(checkpoint, options)?)
+        }
+        (Engine::Slices, KvPrecision::Q8_0) => {
+            Box::new(Transformer::<Q8_0>::load(checkpoint, options)?)
         }
     })
 }

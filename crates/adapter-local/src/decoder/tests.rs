@@ -8,6 +8,7 @@ mod converted;
 mod damage;
 mod golden;
 mod invariance;
+mod kv_q8;
 mod not_finite;
 mod numerics;
 mod oracle;

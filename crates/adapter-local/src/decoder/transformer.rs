@@ -14,7 +14,7 @@ use super::rope::Rope;
 use super::scratch::{Scratch, scratch_bytes};
 use super::sequences::Sequences;
 use super::step::{Row, Step, heads};
-use super::{Decoder, Facts, LoadOptions, MOST_SEQUENCES, Part, SequenceId};
+use super::{Decoder, Drafts, Facts, LoadOptions, MOST_SEQUENCES, Part, SequenceId};
 use crate::checkpoint::{Checkpoint, Parameters};
 use crate::cpu::default_threads;
 use crate::error::{DecodeError, LoadCause, LoadError};
@@ -138,6 +138,10 @@ impl<T: CacheNumber> Decoder for Transformer<T> {
         MOST_SEQUENCES
     }
 
+    fn drafts(&self) -> Drafts {
+        Drafts::Exact
+    }
+
     fn free_positions(&self) -> usize {
         self.state.sequences.free_pages().saturating_mul(PAGE)
     }
@@ -215,7 +219,10 @@ impl<T: CacheNumber> State<T> {
         let rows = &mut self.scratch.logits;
         let more = logits.saturating_sub(rows.len());
         rows.try_reserve_exact(more).map_err(|_| DecodeError::StepOutOfMemory)?;
-        rows.resize(logits, 0.0);
+        // Steps with and without drafts take turns: what was made once stays.
+        if more > 0 {
+            rows.resize(logits, 0.0);
+        }
         Ok(())
     }
 }

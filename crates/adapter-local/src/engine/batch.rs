@@ -1,10 +1,12 @@
 //! Everyone who is being answered, and the steps that answer them.
 //!
 //! A step takes one token of every answer under way and some tokens of prompts through the model
-//! together ([`super::schedule`] says how many), then chooses everyone's next token. Nobody's tokens
-//! depend on who else is there: see [`Decoder`].
+//! together ([`super::schedule`] says how many), then chooses everyone's next token, or several where
+//! a draft comes true ([`super::drafts`]). Nobody's tokens depend on who else is there, nor on drafts:
+//! see [`Decoder`].
 
-use std::time::Instant;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use domain::ProviderId;
 use rayon::ThreadPool;
@@ -14,9 +16,11 @@ use tokio::sync::mpsc::error::TrySendError;
 
 use super::Place;
 use super::admission::Seating;
+use super::drafts::DraftCount;
 use super::generation::Generation;
 use super::prefix_cache::PrefixCache;
 use super::schedule::{Pace, share_out};
+use super::speculation::Planner;
 use super::stream::Item;
 use crate::decoder::{Decoder, Part, SequenceId, Wanted};
 use crate::error::DecodeError;
@@ -80,13 +84,22 @@ impl Running {
 
 /// Some of a running request's pending tokens.
 #[derive(Debug, Clone, Copy)]
-struct Slice {
-    running: usize,
-    sequence: SequenceId,
-    start: usize,
-    end: usize,
+pub(super) struct Slice {
+    pub(super) running: usize,
+    pub(super) sequence: SequenceId,
+    pub(super) start: usize,
+    pub(super) end: usize,
+    /// Tokens after the last one that are its draft.
+    pub(super) drafted: usize,
     /// It reaches the last token there is: the next one is chosen after it.
-    last: bool,
+    pub(super) last: bool,
+}
+
+impl Slice {
+    /// Whether it is an answer under way: one token to be computed, the next one to be chosen.
+    pub(super) fn answers(&self) -> bool {
+        self.end - self.start == 1 && self.last
+    }
 }
 
 /// Everyone who is being answered, the oldest first, and what is kept of those who were.
@@ -98,6 +111,8 @@ pub(super) struct Batch {
     pub(super) at_once: usize,
     /// Pages of the decoder when it is empty.
     pub(super) pages: usize,
+    pub(super) planner: Planner,
+    pub(super) draft_count: Arc<DraftCount>,
     pace: Pace,
     /// Chooses tokens where there are many.
     pool: Option<ThreadPool>,
@@ -112,6 +127,8 @@ impl Batch {
             cache: PrefixCache::default(),
             at_once,
             pages,
+            planner: Planner::default(),
+            draft_count: Arc::default(),
             pace: Pace::default(),
             pool,
         }
@@ -137,10 +154,11 @@ impl Batch {
     /// Computes and chooses once for everyone who can go on. False when nobody can.
     pub(super) fn step(&mut self) -> bool {
         loop {
-            let slices = self.compose();
+            let mut slices = self.compose();
             if slices.is_empty() {
                 return false;
             }
+            self.add_drafts(&mut slices);
             if self.run(&slices) {
                 return true;
             }
@@ -152,7 +170,7 @@ impl Batch {
         let able = self.running.iter().enumerate().filter_map(|(index, running)| {
             let sequence = running.continues()?;
             let (start, end) = (self.decoder.len(sequence), running.generation.ids().len());
-            Some(Slice { running: index, sequence, start, end, last: true })
+            Some(Slice { running: index, sequence, start, end, drafted: 0, last: true })
         });
         let mut slices: Vec<Slice> = able.take(self.at_once).collect();
         let pending: Vec<usize> = slices.iter().map(|slice| slice.end - slice.start).collect();
@@ -171,10 +189,15 @@ impl Batch {
         let begun = Instant::now();
         match self.forward(slices) {
             Ok(()) => {
-                let rows = slices.iter().map(|slice| slice.end - slice.start).sum();
-                self.pace.note(rows, begun.elapsed());
+                self.note(slices, begun.elapsed());
                 self.choose(slices);
+                self.take_back(slices);
                 true
+            }
+            // Before anyone has to go for what nobody asked for.
+            Err(_) if slices.iter().any(|slice| slice.drafted > 0) => {
+                let plain = self.without_drafts(slices);
+                self.run(&plain)
             }
             Err(DecodeError::OutOfMemory { .. } | DecodeError::StepOutOfMemory)
                 if self.give_way() =>
@@ -201,13 +224,29 @@ impl Batch {
     }
 
     fn forward(&mut self, slices: &[Slice]) -> Result<(), DecodeError> {
-        let part = |slice: &Slice| Part {
-            sequence: slice.sequence,
-            tokens: &self.running[slice.running].generation.ids()[slice.start..slice.end],
-            wanted: if slice.last { Wanted::Last } else { Wanted::None },
+        let part = |slice: &Slice| {
+            let Slice { sequence, start, end, drafted, last, .. } = *slice;
+            let generation = &self.running[slice.running].generation;
+            if drafted > 0 {
+                return Part { sequence, tokens: generation.drafted(), wanted: Wanted::All };
+            }
+            let wanted = if last { Wanted::Last } else { Wanted::None };
+            Part { sequence, tokens: &generation.ids()[start..end], wanted }
         };
         let parts: Vec<Part<'_>> = slices.iter().map(part).collect();
         self.decoder.forward(&parts)
+    }
+
+    /// Takes note of what a step took.
+    fn note(&mut self, slices: &[Slice], took: Duration) {
+        let drafted: usize = slices.iter().map(|slice| slice.drafted).sum();
+        if slices.iter().all(Slice::answers) {
+            self.planner.note(slices.len(), drafted, took);
+        }
+        // Rows of drafts all have logits: they say nothing of prompts.
+        if drafted == 0 {
+            self.pace.note(slices.iter().map(|slice| slice.end - slice.start).sum(), took);
+        }
     }
 
     /// Everyone whose last token was computed gets the next one.
@@ -219,12 +258,17 @@ impl Batch {
             slice.last.then(|| (&mut running.generation, decoder.logits(part)))
         });
         let choices: Vec<_> = choices.collect();
-        let large = choices.len() > 1 && choices.len() * decoder.vocab_size() >= PARALLEL_CHOICE;
+        let words = decoder.vocab_size();
+        let large = choices.len() > 1 && choices.len() * words >= PARALLEL_CHOICE;
         match pool {
             Some(pool) if large => pool.install(|| {
-                choices.into_par_iter().for_each(|(generation, logits)| generation.advance(logits));
+                choices.into_par_iter().for_each(|(generation, logits)| {
+                    generation.advance(logits, words);
+                });
             }),
-            _ => choices.into_iter().for_each(|(generation, logits)| generation.advance(logits)),
+            _ => choices.into_iter().for_each(|(generation, logits)| {
+                generation.advance(logits, words);
+            }),
         }
     }
 }

@@ -8,7 +8,9 @@ use std::time::{Duration, Instant};
 use domain::{Event, Finish, FinishReason, Stopped, Timings, Usage};
 use ports::Error;
 
+use super::speculation::{Bounds, Draft, Speculation};
 use super::stream::Item;
+use crate::decoder::Drafts;
 use crate::error::DecodeError;
 use crate::logprobs::Logprobs;
 use crate::output::Output;
@@ -32,6 +34,8 @@ pub(crate) struct Task {
     pub(crate) logprobs: Option<u32>,
     /// Most tokens of reasoning, and what ends it.
     pub(crate) thinking_budget: Option<(u32, Vec<u32>)>,
+    /// Whether several tokens are computed in one step.
+    pub(crate) speculation: Speculation,
     /// When it was asked for.
     pub(crate) submitted: Instant,
 }
@@ -58,6 +62,9 @@ pub(super) struct Generation {
     output: Output,
     thinking_budget: Option<(u32, Vec<u32>)>,
     forced: VecDeque<u32>,
+    draft: Option<Draft>,
+    /// Rows of logits of the last step that were chosen from.
+    used: usize,
     events: VecDeque<Event>,
     failure: Option<Error>,
     clock: Clock,
@@ -66,8 +73,8 @@ pub(super) struct Generation {
 }
 
 impl Generation {
-    /// Begins.
-    pub(super) fn new(task: Task, prompter: Arc<Prompter>) -> Self {
+    /// Begins; `drafts` is what the decoder makes of them.
+    pub(super) fn new(task: Task, prompter: Arc<Prompter>, drafts: Drafts) -> Self {
         let vocabulary = prompter.tokenizer().vocabulary().len();
         let clock = Clock {
             submitted: task.submitted,
@@ -87,6 +94,8 @@ impl Generation {
             logprobs: task.logprobs.map(Logprobs::new),
             thinking_budget: task.thinking_budget,
             forced: VecDeque::new(),
+            draft: Draft::new(task.speculation.on(drafts)),
+            used: 0,
             events: VecDeque::new(),
             failure: None,
             clock,
@@ -126,19 +135,77 @@ impl Generation {
         self.cached.get_or_insert(kept);
     }
 
-    /// Chooses the next token from the logits after the last one. A failure ends the generation and
-    /// is the last thing that it says.
-    pub(super) fn advance(&mut self, logits: Result<&[f32], DecodeError>) {
+    /// Its draft, if it makes any.
+    pub(super) fn draft(&mut self) -> Option<&mut Draft> {
+        self.draft.as_mut()
+    }
+
+    /// Makes a draft of what comes next; says for each token how probable it is that it and all
+    /// before it come true.
+    pub(super) fn propose(&mut self) -> &[f32] {
+        let Some(draft) = &mut self.draft else { return &[] };
+        let words = self.prompter.tokenizer().vocabulary();
+        draft.propose(&Bounds {
+            text: &self.ids,
+            certain: self.forced.make_contiguous(),
+            // After the last token that may be chosen nothing is computed.
+            room: self.limit.saturating_sub(self.ids.len() + 1),
+            ends: |id| words.ends(id),
+        })
+    }
+
+    /// The token to be computed and the drafted ones after it; none without a draft.
+    pub(super) fn drafted(&self) -> &[u32] {
+        self.draft.as_ref().map_or(&[], Draft::tokens)
+    }
+
+    /// Forgets the draft: it is not computed.
+    pub(super) fn drop_draft(&mut self) {
+        if let Some(draft) = &mut self.draft {
+            draft.keep(0);
+        }
+    }
+
+    /// How many rows of logits of the last step were chosen from: the one after the last token, and
+    /// those after drafted tokens that came true.
+    pub(super) fn used(&self) -> usize {
+        self.used
+    }
+
+    /// Chooses the next token from the logits after the last one, of `vocabulary` tokens, and goes on
+    /// in the rows after it as long as the draft comes true. A failure ends the generation and is the
+    /// last thing that it says.
+    pub(super) fn advance(&mut self, logits: Result<&[f32], DecodeError>, vocabulary: usize) {
         if self.clock.prefill.is_none() {
             self.clock.prefill = Some(self.clock.started.elapsed());
         }
-        // Files pad their weights beyond the vocabulary: those logits belong to no token.
-        let words = self.prompter.tokenizer().vocabulary().len();
-        let chosen = logits.map_err(Error::from);
-        let chosen = chosen.and_then(|logits| self.choose(&logits[..logits.len().min(words)]));
+        self.used = 0;
+        let chosen = match logits {
+            // It may be for a token that would never have been chosen.
+            Err(_) if !self.drafted().is_empty() => {
+                self.draft = None;
+                return;
+            }
+            Err(error) => Err(Error::from(error)),
+            Ok(rows) => self.choose_from(rows, vocabulary),
+        };
+        self.drop_draft();
         if let Err(error) = chosen {
             self.fail(error);
         }
+    }
+
+    fn choose_from(&mut self, rows: &[f32], vocabulary: usize) -> Result<(), Error> {
+        // Files pad their weights beyond the vocabulary: those logits belong to no token.
+        let words = self.prompter.tokenizer().vocabulary().len().min(vocabulary);
+        for row in rows.chunks_exact(vocabulary) {
+            self.used += 1;
+            self.choose(&row[..words])?;
+            if self.over || self.drafted().get(self.used) != self.ids.last() {
+                break;
+            }
+        }
+        Ok(())
     }
 
     /// Ends with an error, after what there is to say already.
@@ -166,6 +233,9 @@ impl Generation {
         }
         self.ids.push(id);
         self.sampler.accept(id);
+        if self.draft.as_mut().is_some_and(|draft| !draft.follow(&self.ids, forced.is_none())) {
+            self.draft = None;
+        }
         if self.output.push(id, &mut self.events) == Stopped::Yes {
             self.close(FinishReason::Stop);
         } else if self.ids.len() >= self.limit {

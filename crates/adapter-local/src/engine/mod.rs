@@ -5,6 +5,7 @@
 //! | the line, and when to wait | `worker` |
 //! | who gets a sequence and who gives way | `admission`, `prefix_cache` |
 //! | one step for everyone at once | `batch`, `schedule` |
+//! | several tokens of an answer in one step | `speculation`, `drafts` |
 //! | the state of a request | `generation` |
 //! | the reading end | `stream` |
 //!
@@ -12,9 +13,11 @@
 
 mod admission;
 mod batch;
+mod drafts;
 mod generation;
 mod prefix_cache;
 mod schedule;
+mod speculation;
 mod stream;
 mod worker;
 
@@ -35,7 +38,9 @@ use crate::error::is_short_of_memory;
 use crate::prompt::Prompter;
 
 use batch::Batch;
+pub(crate) use drafts::DraftCount;
 pub(crate) use generation::Task;
+pub(crate) use speculation::Speculation;
 use stream::Events;
 pub(crate) use worker::Signature;
 use worker::{Waiting, Worker};
@@ -80,6 +85,7 @@ pub(crate) struct Engine {
     at_once: usize,
     /// Most tokens that the cache holds.
     positions: usize,
+    draft_count: Arc<DraftCount>,
 }
 
 impl Engine {
@@ -109,15 +115,12 @@ impl Engine {
         let at_once = limits.at_once.clamp(1, decoder.most_sequences().max(1));
         let positions = decoder.free_positions();
         let pool = (at_once > 1 && limits.threads > 1).then(|| pool(limits.threads)).transpose()?;
-        let worker = Worker {
-            jobs: receiver,
-            line: VecDeque::new(),
-            batch: Batch::new(decoder, at_once, pool),
-            prompter,
-            signature,
-            runtime,
-        };
-        Ok((Self { jobs, taken: Arc::default(), at_once, positions }, worker))
+        let batch = Batch::new(decoder, at_once, pool);
+        let draft_count = Arc::clone(&batch.draft_count);
+        let worker =
+            Worker { jobs: receiver, line: VecDeque::new(), batch, prompter, signature, runtime };
+        let engine = Self { jobs, taken: Arc::default(), at_once, positions, draft_count };
+        Ok((engine, worker))
     }
 
     /// Puts a request in the line.
@@ -169,6 +172,11 @@ impl Engine {
     /// Most requests that a step continues.
     pub(crate) fn at_once(&self) -> usize {
         self.at_once
+    }
+
+    /// What became of drafts since it started.
+    pub(crate) fn draft_count(&self) -> &DraftCount {
+        &self.draft_count
     }
 }
 

@@ -2,6 +2,8 @@
 
 mod batching;
 mod bench;
+mod drafts;
+mod drafts_random;
 mod fake;
 mod memory;
 mod random;
@@ -43,6 +45,7 @@ fn task(prompt: &str, answer: usize) -> Task {
         stop: Vec::new(),
         logprobs: None,
         thinking_budget: None,
+        speculation: Speculation::Off,
         submitted: Instant::now(),
     }
 }

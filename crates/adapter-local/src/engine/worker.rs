@@ -147,7 +147,8 @@ impl Worker {
         let Waiting { task, events, place, .. } = job;
         let Signature { provider, model } = self.signature.clone();
         let _ = events.try_send(Ok(Event::Started { provider, model }));
-        let generation = Generation::new(task, Arc::clone(&self.prompter));
+        let drafts = self.batch.decoder.drafts();
+        let generation = Generation::new(task, Arc::clone(&self.prompter), drafts);
         let mut running = Running { generation, events, sequence: None, _place: place };
         running.take_seat(seating);
         self.batch.running.push(running);

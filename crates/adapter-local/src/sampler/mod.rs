@@ -3,9 +3,22 @@
 //! Order, as in transformers and vLLM: penalties (repetition, presence, frequency), temperature,
 //! top-k, top-p, min-p, draw. Top-p counts the probabilities that top-k left; top-p and min-p both
 //! keep the most probable ones, so between them order does not matter. Temperature 0 takes the most
-//! probable token after penalties, the lowest id of several. Nothing is allocated per token, and no
-//! more is sorted than is kept.
+//! probable token after penalties, the lowest id of several.
+//!
+//! The vocabulary is never copied and never sorted. Passes of vector code over the logits find the
+//! few tokens that can come into question, and how much weight all have together, to a millionth;
+//! where a choice is closer than that, weights are summed one by one. So a seed chooses what plain
+//! arithmetic over all tokens would choose. Room is made once and used for every token.
+//!
+//! | what | module |
+//! |---|---|
+//! | logits and what penalties change in them, piece by piece | `logits` |
+//! | tokens that may be chosen: top-k, top-p, min-p | `candidates` |
+//! | what was seen, and what that costs | `penalties` |
+//! | random numbers, settings | `random`, `settings` |
 
+mod candidates;
+mod logits;
 mod penalties;
 mod random;
 mod settings;
@@ -13,17 +26,18 @@ mod settings;
 #[cfg(test)]
 mod tests;
 
-use std::cmp::Ordering;
-
+use kernels::{Isa, largest};
 use ports::{Error, ErrorKind};
 
+use crate::cpu::usual_isa;
+
+use logits::{INEXACT, PIECE, Weigh};
 use penalties::Penalties;
 use random::Random;
 
+pub(crate) use candidates::{Candidate, Candidates};
+pub(crate) use logits::Logits;
 pub(crate) use settings::SamplerSettings;
-
-/// How many of the most probable tokens top-p looks at first.
-const FIRST_LOOK: usize = 64;
 
 /// Logits from which nothing can be chosen.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -38,27 +52,14 @@ impl From<NotANumber> for Error {
     }
 }
 
-/// A token that may be chosen.
-#[derive(Debug, Clone, Copy, PartialEq)]
-struct Candidate {
-    id: u32,
-    logit: f32,
-}
-
-impl Candidate {
-    /// The most probable first, then by id: the same order whatever the selection did.
-    fn order(&self, other: &Self) -> Ordering {
-        other.logit.total_cmp(&self.logit).then(self.id.cmp(&other.id))
-    }
-}
-
 /// Chooses the tokens of one generation.
 #[derive(Debug)]
 pub(crate) struct Sampler {
+    isa: Isa,
     settings: SamplerSettings,
     penalties: Penalties,
     random: Random,
-    candidates: Vec<Candidate>,
+    candidates: Candidates,
 }
 
 impl Sampler {
@@ -66,108 +67,139 @@ impl Sampler {
     pub(crate) fn new(settings: SamplerSettings, vocabulary: usize, prompt: &[u32]) -> Self {
         let penalties = Penalties::new(&settings, vocabulary, prompt);
         let random = settings.seed.map_or_else(Random::fresh, Random::seeded);
-        // Greedy choice without penalties reads the logits where they are.
-        let room = if settings.temperature == 0.0 && !penalties.active() { 0 } else { vocabulary };
-        Self { settings, penalties, random, candidates: Vec::with_capacity(room) }
+        Self { isa: usual_isa(), settings, penalties, random, candidates: Candidates::default() }
     }
 
-    /// Chooses a token and takes note of it.
+    /// Chooses a token.
     pub(crate) fn sample(&mut self, logits: &[f32]) -> Result<u32, NotANumber> {
         let greedy = self.settings.temperature == 0.0;
-        let best = best(logits)?;
-        if greedy && !self.penalties.active() {
-            return Ok(best.id);
+        let best = largest(self.isa, logits);
+        if best.has_nan || !best.value.is_finite() {
+            return Err(NotANumber);
         }
-        self.candidates.clear();
-        let candidates = (0..).zip(logits).map(|(id, logit)| Candidate { id, logit: *logit });
-        self.candidates.extend(candidates);
-        self.penalties.apply(&mut self.candidates);
+        if greedy && !self.penalties.active() {
+            return Ok(best.index as u32);
+        }
+        let Self { isa, settings, penalties, random, candidates } = self;
+        let changed = penalties.apply(logits);
+        let unchanged = Logits::unchanged(*isa, logits);
+        let logits = unchanged.with(changed);
         if greedy {
-            let best = self.candidates.iter().min_by(|a, b| a.order(b));
+            let best = candidates.most_probable(&logits, 1).first();
             return best.map(|best| best.id).ok_or(NotANumber);
         }
-        let highest = self.candidates.iter().map(|c| c.logit).fold(f32::NEG_INFINITY, f32::max);
-        self.filter(highest);
-        self.draw(highest)
+        let highest = if changed.is_empty() { best.value } else { logits.highest() };
+        if !highest.is_finite() {
+            return Err(NotANumber);
+        }
+        let weigh = Weigh { highest, temperature: settings.temperature };
+        let point = random.unit();
+        if candidates.filter(settings, &logits, weigh) {
+            candidates.draw(weigh, point)
+        } else {
+            candidates.draw_from_all(&logits, weigh, point)
+        }
     }
 
     /// Takes note of a token that became part of the text.
     pub(crate) fn accept(&mut self, id: u32) {
         self.penalties.accept(id);
     }
+}
 
-    fn filter(&mut self, highest: f32) {
-        let SamplerSettings { top_k, top_p, min_p, .. } = self.settings;
-        if top_k > 0 && top_k < self.candidates.len() {
-            self.candidates.select_nth_unstable_by(top_k - 1, Candidate::order);
-            self.candidates.truncate(top_k);
-            self.candidates.sort_unstable_by(Candidate::order);
+impl Candidates {
+    /// Finds the tokens that the filters leave. False where there is no filter: that is all of them.
+    fn filter(&mut self, settings: &SamplerSettings, logits: &Logits<'_>, weigh: Weigh) -> bool {
+        let SamplerSettings { top_k, top_p, min_p, .. } = *settings;
+        let limited = top_k > 0 && top_k < logits.len();
+        if limited {
+            self.most_probable(logits, top_k);
         }
-        if top_p < 1.0 {
-            self.keep_top_p(highest, f64::from(top_p));
+        match (limited, top_p < 1.0) {
+            (true, true) => self.keep_top_p(weigh, top_p),
+            (false, true) => self.top_p(logits, weigh, top_p),
+            (true, false) => {}
+            (false, false) if min_p > 0.0 => self.about_min_p(logits, weigh, min_p),
+            (false, false) => return false,
         }
         if min_p > 0.0 {
-            let weight = weigh(highest, self.settings.temperature);
-            // The most probable token weighs 1.
-            self.candidates.retain(|candidate| weight(candidate) >= f64::from(min_p));
+            self.keep_min_p(weigh, min_p);
         }
+        true
     }
 
-    /// Sorts as far as the sum of probabilities needs it: a part, then four times as much.
-    fn keep_top_p(&mut self, highest: f32, top_p: f64) {
-        let weight = weigh(highest, self.settings.temperature);
-        let enough = top_p * self.candidates.iter().map(&weight).sum::<f64>();
-        let (mut sorted, mut look, mut sum) = (0, FIRST_LOOK, 0.0);
-        while sorted < self.candidates.len() {
-            let end = look.min(self.candidates.len());
-            let rest = &mut self.candidates[sorted..];
-            if end - sorted < rest.len() {
-                rest.select_nth_unstable_by(end - sorted - 1, Candidate::order);
-            }
-            self.candidates[sorted..end].sort_unstable_by(Candidate::order);
-            for at in sorted..end {
-                sum += weight(&self.candidates[at]);
-                if sum >= enough {
-                    return self.candidates.truncate(at + 1);
-                }
-            }
-            (sorted, look) = (end, look.saturating_mul(4));
-        }
+    /// The candidate at `point`, from 0 to 1, of their weights side by side.
+    fn draw(&self, weigh: Weigh, point: f64) -> Result<u32, NotANumber> {
+        let weights = || self.list.iter().map(|one| (one.id, weigh.weight(one.logit)));
+        let total: f64 = weights().map(|(_, weight)| weight).sum();
+        let mut drawing = Drawing { left: point * total, chosen: None };
+        weights().find(|(id, weight)| drawing.passes(*id, *weight));
+        drawing.chosen.ok_or(NotANumber)
     }
 
-    fn draw(&mut self, highest: f32) -> Result<u32, NotANumber> {
-        let weight = weigh(highest, self.settings.temperature);
-        let total: f64 = self.candidates.iter().map(&weight).sum();
-        let mut left = self.random.unit() * total;
-        let mut chosen = None;
-        for candidate in &self.candidates {
-            let weight = weight(candidate);
-            if weight > 0.0 {
-                chosen = Some(candidate.id);
-                left -= weight;
-            }
-            if left < 0.0 {
+    /// The same of all tokens.
+    fn draw_from_all(
+        &mut self,
+        logits: &Logits<'_>,
+        weigh: Weigh,
+        point: f64,
+    ) -> Result<u32, NotANumber> {
+        let about = logits.about(weigh, &mut self.sums);
+        if let Some(id) = self.draw_about(logits, weigh, point * about, 4.0 * INEXACT * about) {
+            return Ok(id);
+        }
+        let mut drawing = Drawing { left: point * logits.total(weigh), chosen: None };
+        let mut room = [0.0; PIECE];
+        for piece in 0..logits.pieces() {
+            let ids = (piece * PIECE) as u32..;
+            let mut numbers = ids.zip(logits.piece(piece, &mut room));
+            if numbers.any(|(id, logit)| drawing.passes(id, weigh.weight(*logit))) {
                 break;
             }
         }
-        chosen.ok_or(NotANumber)
+        drawing.chosen.ok_or(NotANumber)
     }
-}
 
-/// Relative probabilities, the highest logit's being 1.
-fn weigh(highest: f32, temperature: f32) -> impl Fn(&Candidate) -> f64 {
-    move |candidate| f64::from(((candidate.logit - highest) / temperature).exp())
-}
-
-/// The highest logit, the lowest id of several.
-fn best(logits: &[f32]) -> Result<Candidate, NotANumber> {
-    let mut best = Candidate { id: 0, logit: f32::NEG_INFINITY };
-    let mut broken = logits.is_empty();
-    for (id, logit) in (0..).zip(logits) {
-        broken |= logit.is_nan();
-        if *logit > best.logit {
-            best = Candidate { id, logit: *logit };
+    /// The token at `target` of all weights side by side; nothing where it is closer to another one
+    /// than `slack`, by which both the target and the sums of pieces may be off.
+    fn draw_about(
+        &self,
+        logits: &Logits<'_>,
+        weigh: Weigh,
+        target: f64,
+        slack: f64,
+    ) -> Option<u32> {
+        let (mut before, mut room) = (0.0, [0.0; PIECE]);
+        let piece = self.sums.iter().position(|sum| {
+            let within = before + sum > target;
+            before += if within { 0.0 } else { *sum };
+            within
+        })?;
+        for (id, logit) in ((piece * PIECE) as u32..).zip(logits.piece(piece, &mut room)) {
+            let after = before + weigh.weight(*logit);
+            if after > target {
+                return (before + slack < target && target + slack < after).then_some(id);
+            }
+            before = after;
         }
+        None
     }
-    if broken || !best.logit.is_finite() { Err(NotANumber) } else { Ok(best) }
+}
+
+/// Walks along weights until a point is reached.
+struct Drawing {
+    left: f64,
+    /// The last token that had any weight.
+    chosen: Option<u32>,
+}
+
+impl Drawing {
+    /// Takes the next token; whether it passes the point.
+    fn passes(&mut self, id: u32, weight: f64) -> bool {
+        if weight > 0.0 {
+            self.chosen = Some(id);
+            self.left -= weight;
+        }
+        self.left < 0.0
+    }
 }

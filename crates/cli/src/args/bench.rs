@@ -4,6 +4,8 @@ use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
 
+use super::SpeculationArgs;
+
 /// A benchmark of a model on this machine.
 #[derive(Debug, Clone, Args)]
 #[command(
@@ -22,9 +24,11 @@ Examples:
   textport bench
   textport bench -m ./model.gguf --threads 1,2,4
   textport bench --batch 1,2,4,8,16 --prompt-lengths 0 --depths 32 --decode-lengths 32
-  textport bench --random-weights qwen3-8b --quant q4_k_m --bandwidth
+  textport bench --random-weights qwen3-8b --quant q4_k_m --bandwidth --peak
   textport bench --random-weights qwen3-8b --dtype f16 --device cuda
   textport bench perplexity book.txt -m ./model.gguf
+  textport bench speculation edit.txt -m ./model.gguf
+  textport bench --prompt-lengths 0 --depths 8192 --decode-lengths 32 --kv-cache q8_0
   textport bench --prompt-lengths 128,2048 --decode-lengths 32 --depths 0,4096 --format jsonl"
 )]
 pub(crate) struct BenchArgs {
@@ -43,6 +47,9 @@ pub(crate) struct BenchArgs {
     /// Quantize matrices when they are loaded: q8_0, q4_k_m, …
     #[arg(long, value_name = "TYPE")]
     pub(crate) quant: Option<String>,
+    /// Keep keys and values as f16, q8_0 or f32, like the setting `kv_cache`; without it as f16
+    #[arg(long, value_name = "TYPE")]
+    pub(crate) kv_cache: Option<String>,
     /// Where it is computed: auto (a GPU where this build and machine have one), cpu, cuda or cuda:N
     #[arg(long, value_name = "DEVICE", default_value = "auto")]
     pub(crate) device: String,
@@ -73,6 +80,9 @@ pub(crate) struct BenchArgs {
     /// Measure how fast memory is read too, and say which share of it decoding reaches
     #[arg(long)]
     pub(crate) bandwidth: bool,
+    /// Measure how many products the processor computes too, and say which share of it prompts reach
+    #[arg(long)]
+    pub(crate) peak: bool,
     /// Seed of the random tokens
     #[arg(long, value_name = "N", default_value_t = 42)]
     pub(crate) seed: u64,
@@ -83,19 +93,42 @@ pub(crate) struct BenchArgs {
 pub(crate) enum BenchVerb {
     /// Measure how well a model foretells a text: lower is better, to judge a quantization
     ///
-    /// The text is cut into windows; the second half of each counts, as in llama.cpp's
-    /// llama-perplexity. Figures of models with different tokenizers cannot be compared.
+    /// The text is cut into windows of --context tokens, each computed alone; the first half of a
+    /// window is context only, every later token counts. Where the tokenizer begins texts with a
+    /// token of its own, every window begins with it. llama.cpp's llama-perplexity with -c counts
+    /// the same tokens. Figures of models with different tokenizers cannot be compared.
+    ///
+    /// With --reference the Kullback-Leibler divergence from another model is measured too, in nats:
+    /// how far off the probabilities of all tokens are, not only of those that came. The reference
+    /// is computed in full precision, quantized weights as the numbers that they stand for; so a
+    /// quantized model beside itself shows what computing with it costs, and beside the file that
+    /// it was made from, what quantizing cost as well.
     Perplexity(PerplexityArgs),
+    /// Measure how fast a text is answered with speculation and without, and what came true of it
+    ///
+    /// The text is asked as `ask` would ask it, with the model's own settings and a seed, under each
+    /// value of the setting `speculation` in turn. What an answer probably goes on with is copied
+    /// from the text so far: that pays where an answer quotes, edits or repeats, and must cost
+    /// nothing where it does not. Answers are the same, token for token.
+    Speculation(SpeculationArgs),
 }
 
 /// What is measured on which text.
 #[derive(Debug, Clone, Args)]
+#[command(after_help = "\
+Examples:
+  textport bench perplexity book.txt -m ./model-q4_k_m.gguf
+  textport bench perplexity book.txt -m ./model-q4_k_m.gguf --reference ./model-f16.gguf
+  textport bench perplexity book.txt -m ./model.gguf --reference ./model.gguf --windows 8 --json")]
 pub(crate) struct PerplexityArgs {
     /// A text file; - is stdin
     pub(crate) file: PathBuf,
     /// The model: a name of the catalogue or a path; without it the one that `ask` would use
     #[arg(short, long, value_name = "MODEL")]
     pub(crate) model: Option<String>,
+    /// Measure how far from this model it is too: a name or a path, of the same vocabulary
+    #[arg(long, value_name = "MODEL")]
+    pub(crate) reference: Option<String>,
     /// Tokens of a window
     #[arg(long, value_name = "N", default_value_t = 512)]
     pub(crate) context: usize,

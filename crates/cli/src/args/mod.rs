@@ -16,6 +16,7 @@ mod lora;
 mod models;
 mod providers;
 mod shell;
+mod speculation;
 mod target;
 
 use std::ffi::OsString;
@@ -40,6 +41,7 @@ pub(crate) use lora::LoraArg;
 pub(crate) use models::{MergeLoraArgs, ModelsArgs, ModelsVerb, QuantizeArgs};
 pub(crate) use providers::{ProvidersArgs, ProvidersVerb};
 pub(crate) use shell::{CompletionsArgs, ManArgs};
+pub(crate) use speculation::SpeculationArgs;
 pub(crate) use target::TargetArgs;
 
 const ABOUT: &str = "Generate text from the terminal: one port, and providers that swap behind it";
@@ -133,7 +135,8 @@ pub(crate) const ENVIRONMENT: &str = "  TEXTPORT_PROFILE   the profile, like --p
   TEXTPORT_MODEL     the model, like --model
   TEXTPORT_HOME      one folder for configuration, cache and state
   TEXTPORT_LOG_DB    the file of the log of conversations
-  TEXTPORT_CPU       kernels of the processor: scalar, avx2, avxvnni or avx512
+  TEXTPORT_CPU       kernels of the processor: scalar, avx2, avxvnni, avx512, amx,
+                     neon or neon-dotprod
   TEXTPORT_<KEY>     any other key; `__` goes one level down: TEXTPORT_GENERATION__SEED=7
   NO_COLOR, CLICOLOR_FORCE, XDG_CONFIG_HOME, XDG_CACHE_HOME, XDG_STATE_HOME,
   HF_TOKEN, HF_TOKEN_PATH, HF_HOME, HF_HUB_CACHE, HF_HUB_OFFLINE, HF_ENDPOINT";

@@ -2,6 +2,7 @@
 
 mod perplexity;
 mod show;
+mod speculation;
 
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -28,8 +29,10 @@ use crate::settings::{Overrides, Settings};
 /// finished before an error or Ctrl-C are printed all the same.
 pub(crate) fn run(args: &BenchArgs, global: &Global, output: &mut Output) -> Result<Exit, Failure> {
     let settings = Settings::load(&Overrides::new(global)?)?;
-    if let Some(BenchVerb::Perplexity(args)) = &args.verb {
-        return perplexity::run(args, &settings, output);
+    match &args.verb {
+        Some(BenchVerb::Perplexity(args)) => return perplexity::run(args, &settings, output),
+        Some(BenchVerb::Speculation(args)) => return speculation::run(args, &settings, output),
+        None => {}
     }
     let plan = plan(args);
     let runtime = Runtime::new()?;
@@ -66,10 +69,12 @@ fn plan(args: &BenchArgs) -> BenchPlan {
         repetitions: args.repetitions,
         warm_up: !args.no_warmup,
         bandwidth: args.bandwidth,
+        peak: args.peak,
         seed: args.seed,
         device: args.device.clone(),
         dtype: args.dtype.clone(),
         quant: args.quant.clone(),
+        kv_cache: args.kv_cache.clone(),
         cuda_graphs: args.cuda_graphs,
     }
 }

@@ -68,9 +68,15 @@ impl Overrides {
         if let Some(quant) = &target.quant {
             self.flag("--quant", &["provider_config", "quant"], quant.as_str());
         }
+        if let Some(kv_cache) = &target.kv_cache {
+            self.flag("--kv-cache", &["provider_config", "kv_cache"], kv_cache.as_str());
+        }
         if !target.lora.is_empty() {
             let adapters: Vec<_> = target.lora.iter().map(adapter).collect();
             self.flag("--lora", &["provider_config", "lora"], adapters);
+        }
+        if let Some(speculation) = &target.speculation {
+            self.flag("--speculation", &["provider_config", "speculation"], speculation.as_str());
         }
         if let Some(seconds) = target.timeout {
             self.flag("--timeout", &["timeout"], seconds);

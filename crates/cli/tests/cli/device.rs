@@ -35,7 +35,7 @@ fn with_kernels(kernels: &str) -> crate::world::Ended {
 fn kernels_can_be_chosen_and_are_never_replaced() {
     with_kernels("scalar").ok();
     with_kernels("sse").fails(2, &["TEXTPORT_CPU", "\"sse\"", "scalar, avx2", "  try: "]);
-    for kernels in ["avx2", "avxvnni", "avx512"] {
+    for kernels in ["avx2", "avxvnni", "avx512", "amx", "neon", "neon-dotprod"] {
         let ended = with_kernels(kernels);
         if ended.code != Some(0) {
             ended.fails(2, &["TEXTPORT_CPU", "this machine has no", kernels]);

@@ -79,6 +79,9 @@ fn a_shape_is_measured_without_weights() {
         report["rows"].as_array().unwrap().iter().map(|row| row["batch"].as_u64()).collect();
     assert_eq!(batches, [Some(1), Some(1), Some(2), Some(4)]);
     assert_eq!(home.json(&with(&["--json", "--dtype", "f32"]))["stored_as"][0]["kind"], "F32");
+    let report = home.json(&with(&["--json", "--kv-cache", "q8_0"]));
+    // Two layers, keys and values, two heads of 16 numbers and a scale.
+    assert_eq!((&report["kv_cache"], &report["kv_bytes_per_token"]), (&"q8_0".into(), &144.into()));
     let report = home.json(&with(&["--json", "--bandwidth", "--no-warmup"]));
     assert!(report["read_bandwidth"][0]["bytes_per_s"]["median"].as_f64().unwrap() > 1e6);
     assert!(report["rows"][0]["share_of_bandwidth"].is_null(), "prefill has none");
@@ -88,6 +91,51 @@ fn a_shape_is_measured_without_weights() {
     }
     let run = home.run(&with(&["--bandwidth"])).ok();
     assert!(run.stdout.contains("OF BANDWIDTH") && run.stdout.contains("GB/s"), "{run:?}");
+    let report = home.json(&with(&["--json", "--quant", "q8_0", "--peak"]));
+    assert_eq!(report["byte_products_per_token"], report["products_per_token"]);
+    assert!(report["peak"][0]["bytes_per_s"]["median"].as_f64().unwrap() > 1e3);
+    assert!(report["rows"][0]["share_of_peak"].as_f64().unwrap() > 0.0);
+    assert!(report["rows"][1]["share_of_peak"].is_null(), "decode has none");
+    let run = home.run(&with(&["--peak"])).ok();
+    assert!(run.stdout.contains("OF PEAK") && run.stdout.contains("G of floats"), "{run:?}");
+}
+
+/// A model beside the tiny one of every home.
+fn fixture(name: &str) -> String {
+    tiny_model().with_file_name(name).to_str().unwrap().to_owned()
+}
+
+#[test]
+fn perplexity_says_how_far_from_a_reference_a_model_is() {
+    let home = Home::with_config("");
+    let text = home.path().join("text.txt");
+    std::fs::write(&text, "The harbour has two piers and a light. ".repeat(60)).unwrap();
+    let text = text.to_str().unwrap();
+    let (quantized, exact) = (fixture("tiny-qwen3-q8_0.gguf"), fixture("tiny-qwen3-f32.gguf"));
+    let words = ["bench", "perplexity", text, "-m", &quantized, "--context", "64"];
+    let with = |more: &[&'static str]| -> Vec<_> {
+        words.iter().copied().chain(["--windows", "2"]).chain(more.iter().copied()).collect()
+    };
+    let run = home.run(&with(&[])).ok();
+    assert_eq!(run.stdout.lines().count(), 1, "{run:?}");
+    let alone = home.json(&with(&["--json"]));
+    assert!(alone["result"]["divergence"].is_null() && alone["reference"].is_null(), "{alone}");
+    assert_eq!(alone["result"]["scored"], 62);
+    let mut both = with(&[]);
+    both.extend(["--reference", exact.as_str()]);
+    let run = home.run(&both).ok();
+    assert!(run.stdout.contains("divergence from") && run.stdout.contains("nats"), "{run:?}");
+    assert!(run.stderr.contains("nats from the reference"), "{run:?}");
+    both.push("--json");
+    let found = home.json(&both);
+    assert_eq!(found["result"]["perplexity"], alone["result"]["perplexity"]);
+    let divergence = |key: &str| found["result"]["divergence"][key].as_f64().unwrap();
+    assert!(0.0 < divergence("mean") && divergence("mean") <= divergence("max"), "{found}");
+    assert!(divergence("same_top") > 0.5 && divergence("reference_perplexity") > 1.0, "{found}");
+    let other = fixture("tiny-thinking-q8_0.gguf");
+    let mut wrong = with(&[]);
+    wrong.extend(["--reference", other.as_str()]);
+    home.run(&wrong).code(2).says("different vocabularies");
 }
 
 #[test]
@@ -107,6 +155,7 @@ fn what_cannot_be_measured_without_weights_is_refused() {
     random(&["--dtype", "q4"]).code(2).says("bf16");
     random(&["--quant", "q9"]).code(2).says("q4_k_m");
     random(&["--dtype", "f16", "--quant", "q8_0"]).code(2);
+    random(&["--kv-cache", "q4_0"]).code(2).says("q8_0");
     random(&["-m", "x.gguf"]).code(2);
     random(&["--device", "gpu"]).code(2).says("cuda:N");
     random(&["--batch", "0"]).code(2).says("at least 1");
@@ -143,4 +192,28 @@ fn ctrl_c_prints_the_rows_that_are_finished() {
     assert_eq!(output.status.code(), Some(130));
     let table = String::from_utf8(output.stdout).unwrap();
     assert!(table.contains("pp4") && !table.contains("tg500"), "{table}");
+}
+
+#[test]
+fn answers_with_drafts_are_measured_beside_those_without() {
+    let home = Home::new();
+    let file = home.path().join("edit.txt");
+    std::fs::write(&file, "one two one two one two one two").unwrap();
+    let words = ["bench", "speculation", file.to_str().unwrap(), "--speculation", "off,8"];
+    let short = ["--max-tokens", "30", "--repetitions", "2", "--temperature", "0.4"];
+    let words: Vec<_> = words.into_iter().chain(short).collect();
+    let run = home.run(&words).ok();
+    for word in ["SPECULATION", "DRAFTED", "ACCEPTED", "the same answers every time"] {
+        assert!(run.stdout.contains(word), "{word}: {run:?}");
+    }
+    assert!(run.stderr.contains("speculation 8: "), "{run:?}");
+    let with = |more: &[&'static str]| -> Vec<_> { words.iter().chain(more).copied().collect() };
+    let report = home.json(&with(&["--json"]));
+    assert_eq!((&report["v"], &report["same_answers"]), (&1.into(), &true.into()));
+    let rows = report["rows"].as_array().unwrap();
+    assert_eq!((&rows[0]["drafted"], &rows[0]["accepted"]), (&0.into(), &0.into()));
+    assert!(rows[1]["drafted"].as_u64().unwrap() > 0, "{report}");
+    home.run(&["bench", "speculation", file.to_str().unwrap(), "--speculation", "on"])
+        .code(2)
+        .says("a number from 1 to 32");
 }

@@ -7,9 +7,8 @@ use std::ops::Range;
 use std::ptr;
 
 use super::inner::{Part, blend, match_scores};
-use super::{Heads, MOST_QUERIES, Past, Queries, SPAN};
+use super::{CacheNumber, Heads, MOST_QUERIES, Past, Queries, SPAN};
 use crate::isa::Isa;
-use crate::numbers::CacheNumber;
 use crate::vectors::{exp, exp_sum};
 
 /// Numbers that threads write side by side: a row of all heads per token.
@@ -75,15 +74,13 @@ impl<T: CacheNumber, P: Past<T>> Block<'_, T, P> {
         }
         for start in (0..longest).step_by(SPAN) {
             let count = SPAN.min(longest - start);
-            let span = self.past.span(self.run.start, self.kv_head, start, count);
-            assert!(span.keys.len() >= SPAN * size, "a span has too few keys");
-            assert!(span.values.len() >= count * size, "a span has too few values");
-            let part = |numbers: &[T]| Part { at: numbers.as_ptr().cast(), count, size };
-            // SAFETY: keys of a whole span and `count` values of `size` numbers are there (checked).
+            let span = self.past.span(self.run.start, self.kv_head, start);
+            let [keys, values] = [span.keys, span.values].map(|all| Part::of(all, count, size));
+            // SAFETY: a whole span of heads of `size` numbers is there (checked by [`Part::of`]).
             unsafe {
-                match_scores(self.isa, T::NUMBER, list, part(span.keys), &mut scores);
+                match_scores(self.isa, T::KIND, list, keys, &mut scores);
                 state.weigh(self.isa, list, start, count, &mut scores);
-                blend(self.isa, T::NUMBER, list, part(span.values), &scores, &state);
+                blend(self.isa, T::KIND, list, values, &scores, &state);
             }
         }
         for (out, total) in list.out.iter().zip(state.total).take(list.count) {

@@ -7,16 +7,18 @@
 
 #![expect(unsafe_code, reason = "threads write disjoint heads of the same rows")]
 
+mod blend;
 mod block;
 mod inner;
+mod kept;
 
 use std::marker::PhantomData;
 use std::ops::Range;
 
 use block::{Block, Rows};
+pub use kept::{CacheKind, CacheNumber};
 
 use crate::isa::Isa;
-use crate::numbers::CacheNumber;
 use crate::pool::Pool;
 
 /// Positions of a span. Spans begin at multiples of it.
@@ -28,12 +30,12 @@ const MOST_QUERIES: usize = 16;
 /// Multiply-adds that are worth a chunk of their own.
 const SMALLEST_CHUNK: usize = 1 << 15;
 
-/// Keys and values of one head over a span.
+/// Keys and values of one head over a span, as [`CacheNumber`] lays them out. What lies at positions
+/// that nobody sees is never used, and need not be finite.
 #[derive(Debug, Clone, Copy)]
 pub struct Span<'a, T> {
     /// A row of [`SPAN`] keys' first numbers, then one of their second numbers, and so on: number d
-    /// of the key at position p of the span is at d x [`SPAN`] + p. What lies at positions that
-    /// were not asked for is never used, and need not be finite.
+    /// of the key at position p of the span is at d x [`SPAN`] + p.
     pub keys: &'a [T],
     /// All numbers of the first value, then those of the second, and so on.
     pub values: &'a [T],
@@ -44,9 +46,9 @@ pub trait Past<T>: Sync {
     /// Position of token `token` of the step, which sees itself and everything before.
     fn position(&self, token: usize) -> usize;
 
-    /// Keys and values of a head at `count` positions of that token's sequence from `start`, a
-    /// multiple of [`SPAN`], on; `count` is at most [`SPAN`].
-    fn span(&self, token: usize, kv_head: usize, start: usize, count: usize) -> Span<'_, T>;
+    /// Keys and values of a head over the span of that token's sequence from `start`, a multiple of
+    /// [`SPAN`], on.
+    fn span(&self, token: usize, kv_head: usize, start: usize) -> Span<'_, T>;
 }
 
 /// Heads of a model.

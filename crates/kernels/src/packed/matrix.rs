@@ -2,7 +2,6 @@
 
 #![expect(unsafe_code, reason = "calls kernels that are compiled for instructions proven here")]
 
-use std::collections::TryReserveError;
 use std::ops::Range;
 
 use super::activations::ByteRows;
@@ -10,10 +9,15 @@ use super::format::{
     Eight, Five, FiveMin, Format, Four, FourMin, GROUP, Sizes, Super2, Super3, Super4, Super5,
     Super6,
 };
+use super::memory::{Memory, NoMemory};
 use super::product::Out;
 use super::stored::{self, Stored};
+#[cfg(target_arch = "x86_64")]
+use super::tiled::{self, Panels};
 use super::{pack, product};
 use crate::isa::{Isa, Level};
+#[cfg(target_arch = "aarch64")]
+use crate::simd::Neon;
 use crate::simd::{Portable, Simd};
 #[cfg(target_arch = "x86_64")]
 use crate::simd::{Ymm, Zmm};
@@ -77,18 +81,15 @@ impl Blocks {
 /// Rows of a panel.
 fn lanes(isa: Isa) -> usize {
     match isa.level() {
-        Level::Scalar => Portable::LANES,
         #[cfg(target_arch = "x86_64")]
         Level::Avx2 | Level::AvxVnni => Ymm::<false>::LANES,
         #[cfg(target_arch = "x86_64")]
-        Level::Avx512 => Zmm::LANES,
-        #[cfg(not(target_arch = "x86_64"))]
+        Level::Avx512 | Level::Amx => Zmm::LANES,
+        #[cfg(target_arch = "aarch64")]
+        Level::Neon | Level::NeonDotprod => Neon::<false>::LANES,
         _ => Portable::LANES,
     }
 }
-
-/// Bytes of cache lines, which panels begin at.
-const LINE: usize = 64;
 
 /// Rows of quantized weights in the order in which the kernels of one instruction set read them.
 #[derive(Debug)]
@@ -98,9 +99,7 @@ pub struct Packed {
     rows: usize,
     columns: usize,
     panel_bytes: usize,
-    /// Panels begin at `start`, the first address here that begins a cache line.
-    memory: Vec<u8>,
-    start: usize,
+    memory: Memory,
 }
 
 impl Packed {
@@ -111,12 +110,7 @@ impl Packed {
     ///
     /// # Panics
     /// When `columns` is not whole blocks.
-    pub fn zeroed(
-        isa: Isa,
-        blocks: Blocks,
-        rows: usize,
-        columns: usize,
-    ) -> Result<Self, TryReserveError> {
+    pub fn zeroed(isa: Isa, blocks: Blocks, rows: usize, columns: usize) -> Result<Self, NoMemory> {
         assert!(columns.is_multiple_of(blocks.block().0), "{columns} columns are not whole blocks");
         // Less than four bytes a number in every format, sixteen lanes at most.
         let numbers = rows.max(1).checked_next_multiple_of(16).and_then(|n| n.checked_mul(columns));
@@ -129,11 +123,8 @@ impl Packed {
         }
         let panel_bytes = by_format!(blocks, sizes).panel(columns / GROUP);
         let bytes = rows.div_ceil(lanes(isa)) * panel_bytes;
-        // Asked for in a way that can fail, then had in one that leaves the pages to whoever packs.
-        Vec::<u8>::new().try_reserve_exact(bytes + LINE)?;
-        let memory = vec![0_u8; bytes + LINE];
-        let start = memory.as_ptr().align_offset(LINE).min(LINE);
-        Ok(Self { isa, blocks, rows, columns, panel_bytes, memory, start })
+        let memory = Memory::zeroed(bytes)?;
+        Ok(Self { isa, blocks, rows, columns, panel_bytes, memory })
     }
 
     /// Rows of a panel: what [`Packed::panels_mut`] wants to be filled together.
@@ -145,8 +136,7 @@ impl Packed {
     pub fn panels_mut(&mut self) -> impl Iterator<Item = PanelMut<'_>> {
         let (isa, blocks, columns) = (self.isa, self.blocks, self.columns);
         let bytes = self.panel_bytes;
-        let end = self.start + self.panels() * bytes;
-        let panels = self.memory[self.start..end].chunks_exact_mut(bytes.max(1));
+        let panels = self.memory.chunks_exact_mut(bytes.max(1));
         panels.map(move |panel| PanelMut { isa, blocks, groups: columns / GROUP, panel })
     }
 
@@ -166,7 +156,7 @@ impl Packed {
     }
 
     fn panel(&self, index: usize) -> &[u8] {
-        &self.memory[self.start + index * self.panel_bytes..][..self.panel_bytes]
+        &self.memory[index * self.panel_bytes..][..self.panel_bytes]
     }
 
     /// Writes a row to `out`, as floats.
@@ -196,6 +186,12 @@ impl Packed {
     ) {
         assert_eq!(activations.groups() * GROUP, self.columns, "rows of different lengths");
         assert!(panels.end <= self.panels(), "there are {} panels", self.panels());
+        #[cfg(target_arch = "x86_64")]
+        if self.isa.level() == Level::Amx && tiled::pays(activations.tokens()) {
+            // SAFETY: as below.
+            unsafe { self.multiply_tiled(panels, activations, out, stride) };
+            return;
+        }
         let lanes = lanes(self.isa);
         for panel in panels {
             let rows = lanes.min(self.rows - panel * lanes);
@@ -211,6 +207,37 @@ impl Packed {
                 }
                 by_format!(self.blocks, run);
             }
+        }
+    }
+}
+
+#[cfg(target_arch = "x86_64")]
+impl Packed {
+    /// The same by tiles.
+    ///
+    /// # Safety
+    /// Those of [`Packed::multiply`], at the level of tiles and for tokens that it pays for.
+    unsafe fn multiply_tiled(
+        &self,
+        panels: Range<usize>,
+        activations: &ByteRows<'_>,
+        out: *mut f32,
+        stride: usize,
+    ) {
+        let first_row = panels.start * Zmm::LANES;
+        let rows = self.rows.min(panels.end * Zmm::LANES).saturating_sub(first_row);
+        let first = self.memory[panels.start * self.panel_bytes..].as_ptr();
+        let panels = Panels { first, bytes: self.panel_bytes, count: panels.len() };
+        // SAFETY: the first row of these panels is one of `out`'s; the panels have as many groups
+        // as the activations (checked); the instructions are there, by `self.isa`.
+        unsafe {
+            let out = Out { at: out.add(first_row), stride, rows };
+            macro_rules! run {
+                ($stored:ident, $packed:ident) => {
+                    tiled::multiply::<$packed>(panels, activations, out)
+                };
+            }
+            by_format!(self.blocks, run);
         }
     }
 }
@@ -252,21 +279,25 @@ unsafe fn run<F: Format>(isa: Isa, panel: *const u8, activations: &ByteRows<'_>,
     unsafe {
         match isa.level() {
             #[cfg(target_arch = "x86_64")]
-            Level::Avx512 => zmm::<F>(panel, activations, out),
+            Level::Avx512 | Level::Amx => zmm::<F>(panel, activations, out),
             #[cfg(target_arch = "x86_64")]
             Level::AvxVnni => ymm_vnni::<F>(panel, activations, out),
             #[cfg(target_arch = "x86_64")]
             Level::Avx2 => ymm::<F>(panel, activations, out),
+            #[cfg(target_arch = "aarch64")]
+            Level::NeonDotprod => neon_dotprod::<F>(panel, activations, out),
+            #[cfg(target_arch = "aarch64")]
+            Level::Neon => neon::<F>(panel, activations, out),
             _ => product::panel::<Portable, F>(panel, activations, out),
         }
     }
 }
 
 macro_rules! entry {
-    ($name:ident, $simd:ty, $features:literal) => {
+    ($name:ident, $simd:ty, $arch:literal, $features:literal) => {
         /// # Safety
         /// Those of [`product::panel`].
-        #[cfg(target_arch = "x86_64")]
+        #[cfg(target_arch = $arch)]
         #[target_feature(enable = $features)]
         unsafe fn $name<F: Format>(panel: *const u8, activations: &ByteRows<'_>, out: Out) {
             // SAFETY: this function has the instructions; the rest is the caller's.
@@ -274,6 +305,8 @@ macro_rules! entry {
         }
     };
 }
-entry!(zmm, Zmm, "avx2,fma,f16c,avx512f,avx512bw,avx512vl,avx512vnni");
-entry!(ymm_vnni, Ymm<true>, "avx2,fma,f16c,avxvnni");
-entry!(ymm, Ymm<false>, "avx2,fma,f16c");
+entry!(zmm, Zmm, "x86_64", "avx2,fma,f16c,avx512f,avx512bw,avx512vl,avx512vnni");
+entry!(ymm_vnni, Ymm<true>, "x86_64", "avx2,fma,f16c,avxvnni");
+entry!(ymm, Ymm<false>, "x86_64", "avx2,fma,f16c");
+entry!(neon_dotprod, Neon<true>, "aarch64", "neon,dotprod");
+entry!(neon, Neon<false>, "aarch64", "neon");

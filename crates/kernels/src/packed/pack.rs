@@ -80,10 +80,9 @@ fn planes<F: Format>(codes: Words) -> Words {
 }
 
 fn put_codes<F: Format>(codes: Words, lane: usize, lanes: usize, out: &mut [u8]) {
-    let planes = planes::<F>(codes);
-    let out = out.as_chunks_mut::<4>().0;
-    for (i, plane) in planes.iter().take(F::BITS).enumerate() {
-        out[i * lanes + lane] = plane.to_le_bytes();
+    let vectors = out.as_chunks_mut::<4>().0.chunks_exact_mut(lanes);
+    for (vector, plane) in vectors.zip(planes::<F>(codes)) {
+        vector[lane] = plane.to_le_bytes();
     }
 }
 

@@ -8,12 +8,15 @@
 
 #![expect(unsafe_code, reason = "reads packed panels by offsets that their making has fixed")]
 
-use super::activations::{ByteRows, Quad};
+use super::activations::{ByteRows, QUAD, Quad};
 use super::format::{Format, GROUP, SUPER_GROUPS, Sizes};
-use crate::simd::Simd;
+use crate::simd::{Simd, prefetch};
 
-/// Tokens of a quad.
-const QUAD: usize = 4;
+/// How far ahead of its reading the first tile of a panel asks for weights. The processor's own
+/// prefetching looks ahead within a page of 4 KiB, which hides half of the memory's latency.
+pub(crate) const AHEAD: usize = 4096;
+/// Bytes of a cache line.
+const LINE: usize = 64;
 
 /// Runs the body with `$c` as each chunk's number, as a constant.
 macro_rules! each_chunk {
@@ -53,12 +56,15 @@ macro_rules! each_chunk {
     }};
 }
 
+#[cfg(target_arch = "x86_64")]
+pub(super) use each_chunk;
+
 /// Codes of chunk `c` of the group whose codes begin at `codes`.
 ///
 /// # Safety
 /// Those of [`Simd`], for all codes of the group.
 #[inline(always)]
-unsafe fn chunk<S: Simd, F: Format>(codes: *const u8, c: usize) -> S::Bytes {
+pub(super) unsafe fn chunk<S: Simd, F: Format>(codes: *const u8, c: usize) -> S::Bytes {
     let vector = 4 * S::LANES;
     // SAFETY: plane vectors lie within the group's codes: 4, 2, 1 or 8 of them per plane.
     unsafe {
@@ -100,7 +106,7 @@ const fn products_in_short_sum(bits: usize) -> usize {
 /// # Safety
 /// Those of [`Simd`].
 #[inline(always)]
-unsafe fn scales<S: Simd, F: Format>(
+pub(super) unsafe fn scales<S: Simd, F: Format>(
     from: *const u8,
     granule: usize,
     scale: S::Floats,
@@ -127,7 +133,7 @@ unsafe fn granule<S: Simd, F: Format, const T: usize>(
 ) -> [S::Ints; T] {
     let per_granule = F::GRANULE / 4;
     let (first, last) = (granule * per_granule, (granule + 1) * per_granule);
-    // SAFETY: by the caller; a quad has four bytes per token and chunk.
+    // SAFETY: by the caller; a token has four bytes per chunk.
     unsafe {
         let mut ints = [S::no_ints(); T];
         let mut sums = [S::no_sum(); T];
@@ -135,7 +141,7 @@ unsafe fn granule<S: Simd, F: Format, const T: usize>(
             if (first..last).contains(&C) {
                 let weights = chunk::<S, F>(codes, C);
                 for t in 0..T {
-                    let four = S::splat4(bytes[t].add(C * 4 * QUAD));
+                    let four = S::splat4(bytes[t].add(C * 4));
                     if F::BITS == 8 {
                         ints[t] = S::dot_wide(ints[t], weights, four);
                     } else {
@@ -155,7 +161,8 @@ unsafe fn granule<S: Simd, F: Format, const T: usize>(
     }
 }
 
-/// Products of a panel with the first `T` tokens of `quads`.
+/// Products of a panel with the first `T` tokens of `quads`; the `first` tile brings the panel from
+/// memory.
 ///
 /// # Safety
 /// Those of [`Simd`]; the panel has `groups` groups, and so have the quads that `T` tokens need.
@@ -164,14 +171,17 @@ unsafe fn tile<S: Simd, F: Format, const T: usize>(
     panel: *const u8,
     groups: usize,
     quads: [Quad; 3],
+    first: bool,
 ) -> [S::Floats; T] {
     let sizes = const { Sizes::of::<F>(S::LANES) };
     let offset = if F::BITS == 8 { S::EIGHT_BIT_OFFSET } else { F::OFFSET };
     // SAFETY: offsets stay within the panel (see `Sizes::panel`) and within the quads, which have
-    // 4 x 32 bytes, 4 scales, 4 sums and 2 x 4 half sums per group.
+    // 32 bytes, a scale, two sums and four half sums per group and token.
     unsafe {
         let mut totals = [S::splat(0.0); T];
         let (mut at, mut scale, mut least) = (panel, S::splat(0.0), S::splat(0.0));
+        // Tokens lie side by side alike in all quads.
+        let step = quads[0].step;
         for group in 0..groups {
             if F::SUPER && group.is_multiple_of(SUPER_GROUPS) {
                 scale = S::load_halves(at);
@@ -181,30 +191,44 @@ unsafe fn tile<S: Simd, F: Format, const T: usize>(
                 at = at.add(sizes.super_head);
             }
             let codes = at.add(sizes.head);
-            let mut bytes = [quads[0].bytes; T];
+            if first {
+                for line in (0..sizes.head + sizes.codes).step_by(LINE) {
+                    prefetch::<false>(at.wrapping_add(AHEAD + line));
+                }
+            }
+            let mut bytes = [quads[0].bytes.cast::<i8>(); T];
             for t in 0..T {
-                bytes[t] = quads[t / QUAD].bytes.add(group * GROUP * QUAD + t % QUAD * 4);
+                bytes[t] = quads[t / QUAD].bytes.add(group * step + t % QUAD).cast();
             }
             for g in 0..GROUP / F::GRANULE {
                 let scales_here = scales::<S, F>(at, g, scale);
                 let minima = if F::MINIMA {
                     scales::<S, F>(at.add(sizes.scales), g, least)
                 } else {
-                    S::mul(scales_here, S::splat(-offset))
+                    S::splat(0.0)
                 };
                 let ints = granule::<S, F, T>(codes, bytes, g);
                 for t in 0..T {
                     let quad = &quads[t / QUAD];
-                    let scale = *quad.scales.add(group * QUAD + t % QUAD);
+                    let scale = *quad.scales.add(group * step + t % QUAD);
                     let both = S::mul(scales_here, S::splat(scale));
-                    totals[t] = S::mul_add(S::to_floats(ints[t]), both, totals[t]);
-                    if F::MINIMA || offset != 0.0 {
-                        let sum = if F::GRANULE == GROUP {
-                            *quad.sums.add(group * QUAD + t % QUAD)
+                    let sum = |whole: *const f32, halves: *const f32| {
+                        S::splat(if F::GRANULE == GROUP {
+                            *whole.add(group * step + t % QUAD)
                         } else {
-                            *quad.half_sums.add((2 * group + g) * QUAD + t % QUAD)
-                        };
-                        totals[t] = S::mul_add(minima, S::splat(sum), totals[t]);
+                            *halves.add((2 * group + g) * step + t % QUAD)
+                        })
+                    };
+                    let mut floats = S::to_floats(ints[t]);
+                    if offset != 0.0 {
+                        // Whole numbers below 2^24: exact.
+                        let sum = sum(quad.plain_sums, quad.plain_half_sums);
+                        floats = S::mul_add(S::splat(-offset), sum, floats);
+                    }
+                    totals[t] = S::mul_add(floats, both, totals[t]);
+                    if F::MINIMA {
+                        let sum = sum(quad.sums, quad.half_sums);
+                        totals[t] = S::mul_add(minima, sum, totals[t]);
                     }
                 }
             }
@@ -256,7 +280,7 @@ pub(crate) unsafe fn panel<S: Simd, F: Format>(panel: *const u8, rows: &ByteRows
             // SAFETY: by the caller; `t` is a multiple of four below the number of tokens.
             unsafe {
                 let quads = [rows.quad(t), rows.quad(t + 4), rows.quad(t + 8)];
-                put::<S, $count>(out, t, tile::<S, F, $count>(panel, groups, quads));
+                put::<S, $count>(out, t, tile::<S, F, $count>(panel, groups, quads, t == 0));
             }
             t += $count;
         }};

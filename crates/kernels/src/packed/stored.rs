@@ -37,9 +37,10 @@ const LOW: u32 = 0x0F0F_0F0F;
 const TWO: u32 = 0x0303_0303;
 const ONE: u32 = 0x0101_0101;
 
-fn word(bytes: &[u8], index: usize) -> u32 {
-    let four = bytes[index * 4..].first_chunk::<4>();
-    four.map_or(0, |four| u32::from_le_bytes(*four))
+/// The first `N` words: one check for all of them, so that they are read as vectors.
+fn words<const N: usize>(bytes: &[u8]) -> [u32; N] {
+    let words = bytes.as_chunks::<4>().0.first_chunk::<N>();
+    words.map_or([0; N], |words| words.map(u32::from_le_bytes))
 }
 
 fn pair(bytes: &[u8], at: usize) -> [u8; 2] {
@@ -48,7 +49,8 @@ fn pair(bytes: &[u8], at: usize) -> [u8; 2] {
 
 /// Sixteen bytes: their low halves, then their high ones.
 fn nibbles(bytes: &[u8]) -> Words {
-    std::array::from_fn(|i| (word(bytes, i % 4) >> (i / 4 * 4)) & LOW)
+    let codes = words::<4>(bytes);
+    std::array::from_fn(|i| (codes[i % 4] >> (i / 4 * 4)) & LOW)
 }
 
 /// Bit i of `bits` as bit 4 of code i.
@@ -84,15 +86,15 @@ small!(/** Scale, 16 bytes. */ Q4_0 => Four, 18, |block| nibbles(&block[2..]), [
 small!(/** Scale, minimum, 16 bytes. */ Q4_1 => FourMin, 20, |block| nibbles(&block[4..]), pair(block, 2));
 small!(
     /** Scale, fifth bits, 16 bytes. */
-    Q5_0 => Five, 22, |block| both(nibbles(&block[6..]), fifth_bits(word(&block[2..], 0))), [0; 2]
+    Q5_0 => Five, 22, |block| both(nibbles(&block[6..]), fifth_bits(words::<1>(&block[2..])[0])), [0; 2]
 );
 small!(
     /** Scale, minimum, fifth bits, 16 bytes. */
-    Q5_1 => FiveMin, 24, |block| both(nibbles(&block[8..]), fifth_bits(word(&block[4..], 0))), pair(block, 2)
+    Q5_1 => FiveMin, 24, |block| both(nibbles(&block[8..]), fifth_bits(words::<1>(&block[4..])[0])), pair(block, 2)
 );
 small!(
     /** Scale, 32 signed bytes. */
-    Q8_0 => Eight, 34, |block| std::array::from_fn(|i| word(&block[2..], i) ^ 0x8080_8080), [0; 2]
+    Q8_0 => Eight, 34, |block| words::<8>(&block[2..]).map(|word| word ^ 0x8080_8080), [0; 2]
 );
 
 /// 16 bytes of scales (low halves) and minima (high halves), 64 of codes, scale, minimum.
@@ -105,8 +107,8 @@ impl Stored for Q2K {
     const GROUPS: usize = 8;
 
     fn codes(block: &[u8], group: usize) -> Words {
-        let codes = &block[16 + group / 4 * 32..];
-        std::array::from_fn(|i| (word(codes, i) >> (group % 4 * 2)) & TWO)
+        let codes = words::<8>(&block[16 + group / 4 * 32..]);
+        codes.map(|word| (word >> (group % 4 * 2)) & TWO)
     }
 
     fn halves(block: &[u8]) -> [[u8; 2]; 2] {
@@ -129,10 +131,10 @@ impl Stored for Q3K {
     const GROUPS: usize = 8;
 
     fn codes(block: &[u8], group: usize) -> Words {
-        let codes = &block[32 + group / 4 * 32..];
+        let (codes, third) = (words::<8>(&block[32 + group / 4 * 32..]), words::<8>(block));
         std::array::from_fn(|i| {
-            let low = (word(codes, i) >> (group % 4 * 2)) & TWO;
-            low | ((word(block, i) >> group) & ONE) << 2
+            let low = (codes[i] >> (group % 4 * 2)) & TWO;
+            low | ((third[i] >> group) & ONE) << 2
         })
     }
 
@@ -172,8 +174,8 @@ impl Stored for Q4K {
     const GROUPS: usize = 8;
 
     fn codes(block: &[u8], group: usize) -> Words {
-        let codes = &block[16 + group / 2 * 32..];
-        std::array::from_fn(|i| (word(codes, i) >> (group % 2 * 4)) & LOW)
+        let codes = words::<8>(&block[16 + group / 2 * 32..]);
+        codes.map(|word| (word >> (group % 2 * 4)) & LOW)
     }
 
     fn halves(block: &[u8]) -> [[u8; 2]; 2] {
@@ -195,10 +197,11 @@ impl Stored for Q5K {
     const GROUPS: usize = 8;
 
     fn codes(block: &[u8], group: usize) -> Words {
-        let (fifth, codes) = (&block[16..48], &block[48 + group / 2 * 32..]);
+        let codes = words::<8>(&block[48 + group / 2 * 32..]);
+        let fifth = words::<8>(&block[16..48]);
         std::array::from_fn(|i| {
-            let low = (word(codes, i) >> (group % 2 * 4)) & LOW;
-            low | ((word(fifth, i) >> group) & ONE) << 4
+            let low = (codes[i] >> (group % 2 * 4)) & LOW;
+            low | ((fifth[i] >> group) & ONE) << 4
         })
     }
 
@@ -221,11 +224,11 @@ impl Stored for Q6K {
     const GROUPS: usize = 8;
 
     fn codes(block: &[u8], group: usize) -> Words {
-        let low = &block[group / 4 * 64 + group % 2 * 32..];
-        let high = &block[128 + group / 4 * 32..];
+        let low = words::<8>(&block[group / 4 * 64 + group % 2 * 32..]);
+        let high = words::<8>(&block[128 + group / 4 * 32..]);
         std::array::from_fn(|i| {
-            let low = (word(low, i) >> (group % 4 / 2 * 4)) & LOW;
-            low | ((word(high, i) >> (group % 4 * 2)) & TWO) << 4
+            let low = (low[i] >> (group % 4 / 2 * 4)) & LOW;
+            low | ((high[i] >> (group % 4 * 2)) & TWO) << 4
         })
     }
 

@@ -5,17 +5,52 @@
 
 #![expect(unsafe_code, reason = "vector instructions; callers prove that the processor has them")]
 
+#[cfg(target_arch = "aarch64")]
+mod neon;
 mod portable;
+#[cfg(target_arch = "x86_64")]
+mod tiles;
 #[cfg(target_arch = "x86_64")]
 mod ymm;
 #[cfg(target_arch = "x86_64")]
 mod zmm;
 
+#[cfg(target_arch = "aarch64")]
+pub(crate) use neon::Neon;
 pub(crate) use portable::Portable;
+#[cfg(target_arch = "x86_64")]
+pub(crate) use tiles::{
+    Products, TOKENS as TILE_TOKENS, Tiles, ZERO as TILE_ZERO, are_here as tiles_are_here,
+};
 #[cfg(target_arch = "x86_64")]
 pub(crate) use ymm::Ymm;
 #[cfg(target_arch = "x86_64")]
 pub(crate) use zmm::Zmm;
+
+/// Asks for a cache line that will be read: next if `NEAR`, soon otherwise. Any address will do.
+#[inline(always)]
+pub(crate) fn prefetch<const NEAR: bool>(line: *const u8) {
+    #[cfg(target_arch = "x86_64")]
+    // SAFETY: prefetching reads nothing and never faults; every x86-64 has it.
+    unsafe {
+        use std::arch::x86_64::{_MM_HINT_T0, _MM_HINT_T1, _mm_prefetch};
+        match NEAR {
+            true => _mm_prefetch::<_MM_HINT_T0>(line.cast()),
+            false => _mm_prefetch::<_MM_HINT_T1>(line.cast()),
+        }
+    }
+    #[cfg(target_arch = "aarch64")]
+    // SAFETY: as above; every 64-bit ARM has it.
+    unsafe {
+        use std::arch::asm;
+        match NEAR {
+            true => asm!("prfm pldl1keep, [{0}]", in(reg) line, options(nostack, readonly)),
+            false => asm!("prfm pldl2keep, [{0}]", in(reg) line, options(nostack, readonly)),
+        }
+    }
+    #[cfg(not(any(target_arch = "x86_64", target_arch = "aarch64")))]
+    let _ = line;
+}
 
 /// One instruction set. A vector has a lane per row of a panel of weights.
 ///
@@ -27,6 +62,8 @@ pub(crate) trait Simd: Copy {
     const LANES: usize;
     /// Most tokens whose sums fit into the registers.
     const TOKENS: usize;
+    /// Whether there are 32 vector registers rather than 16.
+    const MANY_REGISTERS: bool;
     /// Whether a running sum of byte products has 16 bits only, so that few products fit.
     const SHORT_SUMS: bool;
     /// What the eight-bit form subtracts: see [`Simd::eight_bits`].

@@ -35,6 +35,7 @@ fn dot(mut sums: [i32; LANES], weights: Bytes, activations: Bytes, offset: i32) 
 impl Simd for Portable {
     const LANES: usize = LANES;
     const TOKENS: usize = 4;
+    const MANY_REGISTERS: bool = false;
     const SHORT_SUMS: bool = false;
     const EIGHT_BIT_OFFSET: f32 = 0.0;
 

@@ -13,6 +13,7 @@ pub(crate) struct Ymm<const VNNI: bool>;
 impl<const VNNI: bool> Simd for Ymm<VNNI> {
     const LANES: usize = 8;
     const TOKENS: usize = 4;
+    const MANY_REGISTERS: bool = false;
     const SHORT_SUMS: bool = !VNNI;
     const EIGHT_BIT_OFFSET: f32 = if VNNI { 128.0 } else { 0.0 };
 

@@ -13,6 +13,7 @@ pub(crate) struct Zmm;
 impl Simd for Zmm {
     const LANES: usize = 16;
     const TOKENS: usize = 12;
+    const MANY_REGISTERS: bool = true;
     const SHORT_SUMS: bool = false;
     const EIGHT_BIT_OFFSET: f32 = 128.0;
 

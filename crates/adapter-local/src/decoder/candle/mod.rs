@@ -59,7 +59,7 @@ use candle_core::Device;
 use super::pages::PAGE;
 use super::plan::{Bounds, places, ranges};
 use super::sequences::Sequences;
-use super::{Decoder, KvPrecision, LoadOptions, MOST_SEQUENCES, Part, SequenceId};
+use super::{Decoder, Drafts, KvPrecision, LoadOptions, MOST_SEQUENCES, Part, SequenceId};
 use crate::checkpoint::Checkpoint;
 use crate::error::{DecodeError, LoadCause, LoadError};
 
@@ -154,6 +154,10 @@ impl Decoder for CandleTransformer {
 
     fn most_sequences(&self) -> usize {
         MOST_SEQUENCES
+    }
+
+    fn drafts(&self) -> Drafts {
+        Drafts::Rounded
     }
 
     fn free_positions(&self) -> usize {

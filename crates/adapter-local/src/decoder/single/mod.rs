@@ -20,7 +20,7 @@ use rayon::{ThreadPool, ThreadPoolBuilder};
 use super::candle::{failed, in_one_line};
 use super::pages::PAGE;
 use super::plan::{Bounds, ranges};
-use super::{Decoder, Engine, Facts, LoadOptions, Part, SequenceId, Wanted};
+use super::{Decoder, Drafts, Engine, Facts, LoadOptions, Part, SequenceId, Wanted};
 use crate::checkpoint::Checkpoint;
 use crate::cpu::default_threads;
 use crate::error::{DecodeError, LoadCause, LoadError};
@@ -156,6 +156,10 @@ impl Decoder for Single {
 
     fn most_sequences(&self) -> usize {
         1
+    }
+
+    fn drafts(&self) -> Drafts {
+        Drafts::Never
     }
 
     fn free_positions(&self) -> usize {

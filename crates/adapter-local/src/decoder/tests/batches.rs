@@ -4,8 +4,7 @@ use proptest::prelude::*;
 
 use super::acts::{live, rounds, text};
 use super::{Decoder, LoadOptions, Part, SequenceId, Wanted, fixture, open};
-use crate::decoder::PAGE;
-use crate::decoder::load;
+use crate::decoder::{KvPrecision, PAGE, bytes_per_position, load};
 use crate::error::DecodeError;
 
 const FILES: [&str; 2] = ["tiny-llama-f32.gguf", "tiny-qwen3-q8_0.gguf"];
@@ -90,12 +89,7 @@ fn a_shared_beginning_is_not_computed_again_and_not_disturbed() {
 #[test]
 fn memory_is_limited_and_comes_back() {
     let checkpoint = open(&fixture(FILES[0]));
-    let p = checkpoint.parameters();
-    let per_position = super::super::bytes_per_position(
-        p.layers,
-        p.kv_width(),
-        super::super::KvPrecision::default(),
-    );
+    let per_position = bytes_per_position(checkpoint.parameters(), KvPrecision::default());
     let cache_bytes = Some(per_position * 3 * PAGE as u64);
     let options = LoadOptions { threads: Some(1), cache_bytes, ..LoadOptions::default() };
     let mut decoder = load(&checkpoint, &options).unwrap();

@@ -140,7 +140,7 @@ fn a_shared_beginning_is_not_disturbed() {
 fn memory_is_limited_and_comes_back() {
     let checkpoint = open(&fixture(FILES[0]));
     let p = checkpoint.parameters();
-    let position = bytes_per_position(p.layers, p.kv_width(), KvPrecision::F32);
+    let position = bytes_per_position(p, KvPrecision::F32);
     let cache_bytes = Some(position * 3 * PAGE as u64);
     let mut decoder = load(&checkpoint, &LoadOptions { cache_bytes, ..options() }).unwrap();
     assert_eq!(decoder.free_positions(), 3 * PAGE);

@@ -54,6 +54,11 @@ fn reference() -> Reference {
     Reference { tokens, positions: positions.collect() }
 }
 
+/// The tokens of the text.
+pub(super) fn tokens() -> Vec<u32> {
+    reference().tokens
+}
+
 /// KL divergence of our distribution from the reference's, over the parts "each of the likeliest
 /// tokens" and "all others".
 fn divergence(position: &Position, ours: &[f32]) -> f64 {
@@ -85,7 +90,7 @@ fn the_default_model_stays_close_to_f32_arithmetic() {
 }
 
 /// The default model, fetched once into the cache that all tests share.
-fn default_model() -> PathBuf {
+pub(super) fn default_model() -> PathBuf {
     let target = std::env::var_os("CARGO_TARGET_DIR")
         .map_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join("../../target"), PathBuf::from);
     let store = ModelStore::new(&target.join("test-cache"));

@@ -192,15 +192,35 @@ fn what_needs_our_own_names_of_weights_is_refused() {
 
 /// A provider with a model that has the texts of another.
 async fn provider(copy: &Copy) -> LocalGenerator {
+    with_speculation(copy, "auto".into()).await.unwrap()
+}
+
+async fn with_speculation(
+    copy: &Copy,
+    speculation: serde_json::Value,
+) -> Result<LocalGenerator, ports::Error> {
     for text in ["tokenizer.json", "tokenizer_config.json", "chat_template.jinja"] {
         std::fs::copy(fixture("llama").join(text), copy.file(text)).unwrap();
     }
     let catalogue = Catalogue::with_entries(&Default::default()).unwrap();
     let factory = LocalFactory::new(catalogue, ModelStore::new(copy.path()));
-    let settings = json!({ "model": copy.path(), "device": "cpu", "max_batch": 8 });
+    let settings = json!({
+        "model": copy.path(), "device": "cpu", "max_batch": 8, "speculation": speculation,
+    });
     let settings = settings.as_object().cloned().unwrap();
     let spec = ProviderSpec { id: ProviderId::new("local").unwrap(), settings };
-    factory.open(spec, &BuildContext::default()).await.unwrap()
+    factory.open(spec, &BuildContext::default()).await
+}
+
+#[tokio::test]
+async fn nothing_is_drafted_where_each_token_is_a_step() {
+    let copy = Copy::of("glm4");
+    let error = with_speculation(&copy, 4.into()).await.err().unwrap();
+    assert_eq!(error.kind(), ports::ErrorKind::ConfigInvalid);
+    assert!(error.to_string().contains("speculation is 4, but this architecture"), "{error}");
+    with_speculation(&copy, "off".into()).await.unwrap();
+    let health = provider(&copy).await.health().await.unwrap();
+    assert!(health.detail.contains("no drafts: this architecture computes token by token"));
 }
 
 #[tokio::test]

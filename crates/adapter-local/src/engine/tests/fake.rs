@@ -5,13 +5,15 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, Sender as Signal};
 use std::sync::{Arc, Mutex};
 
-use crate::decoder::{Decoder, PAGE, Part, SequenceId, Wanted};
+use crate::decoder::{Decoder, Drafts, PAGE, Part, SequenceId, Wanted};
 use crate::error::DecodeError;
 
 pub(super) const CONTEXT: usize = 4096;
 pub(super) const VOCABULARY: usize = 260;
 /// A byte that no answer has.
 pub(super) const BEGIN: u32 = 2;
+/// Ends an answer.
+const END: u32 = 257;
 
 /// What is seen of a decoder from the outside.
 #[derive(Debug, Clone, Default)]
@@ -60,7 +62,7 @@ pub(super) struct FakeSequence {
     pages: Vec<Arc<Page>>,
 }
 
-/// What comes next depends on all tokens before; every answer is printable and never ends by itself.
+/// What comes next depends on the tokens before; every answer is printable and never ends by itself.
 #[derive(Debug)]
 pub(super) struct Fake {
     pub(super) watch: Watch,
@@ -70,6 +72,12 @@ pub(super) struct Fake {
     pub(super) gate: Option<Receiver<()>>,
     /// Follows the token [`BEGIN`].
     pub(super) opening: Vec<u32>,
+    /// How many of the tokens before decide what comes next: of few, answers go round in circles.
+    pub(super) memory: usize,
+    /// Length of a sequence after which the end of the answer comes.
+    pub(super) ends_at: Option<usize>,
+    /// Longer sequences compute nonsense.
+    pub(super) sane_up_to: usize,
     /// Length of a sequence at which it panics.
     pub(super) panics_at: Option<usize>,
     /// Sequences with this token compute nonsense.
@@ -88,6 +96,9 @@ impl Default for Fake {
             most_pages: 1 << 20,
             gate: None,
             opening: Vec::new(),
+            memory: usize::MAX,
+            ends_at: None,
+            sane_up_to: usize::MAX,
             panics_at: None,
             poison: None,
             _alive: None,
@@ -146,15 +157,30 @@ impl Fake {
     }
 
     fn row(&self, tokens: &[u32]) -> Option<Vec<f32>> {
-        if self.poison.is_some_and(|poison| tokens.contains(&poison)) {
+        if self.poison.is_some_and(|poison| tokens.contains(&poison))
+            || tokens.len() > self.sane_up_to
+        {
             return None;
         }
-        let hash = tokens.iter().fold(7u32, |h, t| h.wrapping_mul(31).wrapping_add(*t));
+        let remembered = &tokens[tokens.len().saturating_sub(self.memory)..];
+        let hash = remembered.iter().fold(7u32, |h, t| h.wrapping_mul(31).wrapping_add(*t));
         let after = tokens.iter().rev().position(|t| *t == BEGIN);
         let opening = after.and_then(|at| self.opening.get(at)).copied();
+        let end = (self.ends_at == Some(tokens.len())).then_some(END);
         let mut logits = vec![0.0; VOCABULARY];
-        logits[opening.unwrap_or(u32::from(b'a') + hash % 26) as usize] = 10.0;
+        logits[end.or(opening).unwrap_or(u32::from(b'a') + hash % 26) as usize] = 10.0;
         Some(logits)
+    }
+
+    /// The rows of a part whose sequence ends with its tokens now.
+    fn rows(&self, tokens: &[u32], part: &Part<'_>) -> Option<Vec<f32>> {
+        let first = match part.wanted {
+            Wanted::None => return None,
+            Wanted::Last => tokens.len(),
+            Wanted::All => tokens.len() - part.tokens.len() + 1,
+        };
+        let rows = (first..=tokens.len()).map(|len| self.row(&tokens[..len]));
+        rows.collect::<Option<Vec<_>>>().map(|rows| rows.concat())
     }
 }
 
@@ -167,6 +193,9 @@ impl Decoder for Fake {
     }
     fn most_sequences(&self) -> usize {
         self.most_sequences
+    }
+    fn drafts(&self) -> Drafts {
+        Drafts::Exact
     }
     fn free_positions(&self) -> usize {
         (self.most_pages - self.watch.pages()) * PAGE
@@ -215,9 +244,9 @@ impl Decoder for Fake {
         for part in parts {
             let mut tokens = self.of(part.sequence).tokens.clone();
             tokens.extend(part.tokens);
+            assert!(tokens.len() <= CONTEXT, "a sequence is longer than the context");
             assert!(self.panics_at != Some(tokens.len()), "the fake decoder was told to panic");
-            let wanted = part.wanted != Wanted::None;
-            self.logits.push(wanted.then(|| self.row(&tokens)).flatten());
+            self.logits.push(self.rows(&tokens, part));
             self.of_mut(part.sequence).as_mut().unwrap().tokens = tokens;
         }
         let counts: Vec<usize> = parts.iter().map(|part| part.tokens.len()).collect();

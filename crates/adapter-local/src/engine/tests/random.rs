@@ -45,16 +45,17 @@ struct Room {
     pages: usize,
     sequences: usize,
     at_once: usize,
+    speculation: Speculation,
 }
 
 fn room() -> impl Strategy<Value = Room> {
     let sequences = prop_oneof![Just(1usize), 2usize..5, Just(256)];
+    let drafted = (1usize..=32).prop_map(Speculation::Most);
+    let speculation = prop_oneof![Just(Speculation::Off), Just(Speculation::Auto), drafted];
     // The longest request needs four pages.
-    (4usize..12, sequences, 1usize..6).prop_map(|(pages, sequences, at_once)| Room {
-        pages,
-        sequences,
-        at_once,
-    })
+    (4usize..12, sequences, 1usize..6, speculation).prop_map(
+        |(pages, sequences, at_once, speculation)| Room { pages, sequences, at_once, speculation },
+    )
 }
 
 /// The beginning of one of four conversations. Two begin alike, and one is a part of another.
@@ -75,13 +76,19 @@ fn ids(reader: &Reader) -> Vec<u32> {
 }
 
 /// Does what is to be done; `alone` says what a prompt gives alone.
-fn play(mut bench: Bench, actions: Vec<Action>, alone: impl Fn(usize, usize) -> Vec<u32>) {
+fn play(
+    mut bench: Bench,
+    speculation: Speculation,
+    actions: Vec<Action>,
+    alone: impl Fn(usize, usize) -> Vec<u32>,
+) {
     let mut readers: Vec<(Reader, [usize; 3])> = Vec::new();
     for action in actions {
         let count = readers.len().max(1);
         match action {
             Action::Submit { conversation, prompt: len, answer } => {
-                let reader = bench.submit_task(asking(prompt(conversation, len), answer));
+                let task = asking(prompt(conversation, len), answer);
+                let reader = bench.submit_task(Task { speculation, ..task });
                 readers.push((reader, [conversation, len, answer]));
             }
             Action::Leave(which) if !readers.is_empty() => drop(readers.remove(which % count)),
@@ -116,10 +123,14 @@ fn alone_in(known: &Answers, make: impl Fn() -> Bench) -> impl Fn(usize, usize) 
     }
 }
 
-fn fake(room: Room) -> Bench {
-    let fake = Fake { most_pages: room.pages, most_sequences: room.sequences, ..Fake::default() };
-    Bench::new(fake, room.at_once)
+fn fake(room: Room, memory: usize) -> Bench {
+    let Room { pages, sequences, at_once, .. } = room;
+    let fake = Fake { most_pages: pages, most_sequences: sequences, memory, ..Fake::default() };
+    Bench::new(fake, at_once)
 }
+
+const SPACIOUS: Room =
+    Room { pages: 1000, sequences: 256, at_once: 1, speculation: Speculation::Off };
 
 static TINY: LazyLock<Checkpoint> = LazyLock::new(|| {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures");
@@ -131,7 +142,7 @@ static PROMPTER: LazyLock<Arc<Prompter>> = LazyLock::new(|| Arc::new(TINY.prompt
 /// The real decoder, with room for so many pages.
 pub(super) fn tiny(pages: usize, at_once: usize) -> Bench {
     let p = TINY.parameters();
-    let position = bytes_per_position(p.layers, p.kv_width(), KvPrecision::default());
+    let position = bytes_per_position(p, KvPrecision::default());
     let cache_bytes = Some(position * (pages * PAGE) as u64);
     let options = LoadOptions { threads: Some(1), cache_bytes, ..LoadOptions::default() };
     let decoder = load(&TINY, &options).unwrap();
@@ -145,8 +156,15 @@ proptest! {
     #[test]
     fn with_the_fake_decoder(room in room(), actions in prop::collection::vec(action(), 1..60)) {
         static KNOWN: LazyLock<Answers> = LazyLock::new(Answers::default);
-        let spacious = Room { pages: 1000, sequences: 256, at_once: 1 };
-        play(fake(room), actions, alone_in(&KNOWN, || fake(spacious)));
+        let alone = alone_in(&KNOWN, || fake(SPACIOUS, usize::MAX));
+        play(fake(room, usize::MAX), room.speculation, actions, alone);
+    }
+
+    #[test]
+    fn with_answers_that_repeat(room in room(), actions in prop::collection::vec(action(), 1..60)) {
+        static KNOWN: LazyLock<Answers> = LazyLock::new(Answers::default);
+        let alone = alone_in(&KNOWN, || fake(SPACIOUS, 2));
+        play(fake(room, 2), room.speculation, actions, alone);
     }
 }
 
@@ -156,6 +174,7 @@ proptest! {
     #[test]
     fn with_a_tiny_model(room in room(), actions in prop::collection::vec(action(), 1..40)) {
         static KNOWN: LazyLock<Answers> = LazyLock::new(Answers::default);
-        play(tiny(room.pages, room.at_once), actions, alone_in(&KNOWN, || tiny(100, 1)));
+        let alone = alone_in(&KNOWN, || tiny(100, 1));
+        play(tiny(room.pages, room.at_once), room.speculation, actions, alone);
     }
 }

@@ -39,13 +39,21 @@ pub(super) fn whole(report: &BenchReport, output: &mut Output) -> Result<(), Fai
             let size = format!("{} {stored}", HumanBytes(facts.weight_bytes));
             let parameters = format!("{:.1} M", facts.parameters as f64 / 1e6);
             let rows = report.rows.iter().map(|row| cells(row, &model, &size, &parameters));
-            let text = if report.read_bandwidth.is_empty() {
-                table::text(HEADINGS, rows)
-            } else {
-                let [a, b, c, d, e, f] = HEADINGS;
-                let shares = report.rows.iter().map(share);
-                let rows = rows.zip(shares).map(|([a, b, c, d, e, f], g)| [a, b, c, d, e, f, g]);
-                table::text([a, b, c, d, e, f, "OF BANDWIDTH"], rows)
+            let heading = match (report.read_bandwidth.is_empty(), report.peak.is_empty()) {
+                (true, true) => None,
+                (false, true) => Some("OF BANDWIDTH"),
+                (true, false) => Some("OF PEAK"),
+                (false, false) => Some("OF BANDWIDTH OR PEAK"),
+            };
+            let text = match heading {
+                None => table::text(HEADINGS, rows),
+                Some(heading) => {
+                    let [a, b, c, d, e, f] = HEADINGS;
+                    let shares = report.rows.iter().map(share);
+                    let rows = rows.zip(shares);
+                    let rows = rows.map(|([a, b, c, d, e, f], g)| [a, b, c, d, e, f, g]);
+                    table::text([a, b, c, d, e, f, heading], rows)
+                }
             };
             output.write_foreign(&text)?;
             output.line(&format!("\n{}", footer(report)))?;
@@ -68,9 +76,19 @@ fn footer(report: &BenchReport) -> String {
         Some(gpu) => format!("{} ({gpu})", report.device),
         None => format!("{} with {} kernels", report.cpu.architecture, report.cpu.kernels),
     });
+    let (kept, bytes) = (report.facts.kv_cache, HumanBytes(report.facts.kv_bytes_per_token));
+    parts.push(format!("keys and values in {kept}, {bytes} per token"));
     parts.extend(report.read_bandwidth.iter().map(|read| {
         let speed = read.bytes_per_s.median / 1e9;
         format!("memory read at {speed:.1} GB/s on {} threads", read.threads)
+    }));
+    parts.extend(report.peak.iter().map(|peak| {
+        let (bytes, floats) = (peak.bytes_per_s.median / 1e9, peak.floats_per_s.median / 1e9);
+        let threads = peak.threads;
+        format!(
+            "at most {bytes:.0} G products of bytes and {floats:.0} G of floats a second on \
+             {threads} threads"
+        )
     }));
     parts.push(format!("textport {}", report.version));
     parts.join("; ")
@@ -125,8 +143,10 @@ fn cells(row: &BenchRow, model: &str, size: &str, parameters: &str) -> [String; 
     ]
 }
 
+/// Of what the row comes up against: decoding against memory, prompts against the processor.
 fn share(row: &BenchRow) -> String {
-    row.share_of_bandwidth.map(|share| format!("{:.0} %", share * 100.0)).unwrap_or_default()
+    let share = row.share_of_bandwidth.or(row.share_of_peak);
+    share.map(|share| format!("{:.0} %", share * 100.0)).unwrap_or_default()
 }
 
 /// The model's own name, else that of its file or shape.
